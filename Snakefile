@@ -1,0 +1,33 @@
+# From raw videos and a manifest to the tables of the papers.
+#   snakemake --cores 2 results/sims_table2.csv
+#   snakemake --cores 2 --configfile config/ch_sims.yaml results/ch_sims/sims_table2.csv
+from snakemake.utils import min_version, validate
+
+min_version("9.20")
+
+pathvars:
+    build="build",
+    encoders="build/encoders",
+
+# A config file of the user's stands alone; only without one the demo corpus is run.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/clips.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/tables.smk"
+
+rule all:
+    """Every table and figure"""
+    default_target: True
+    input:
+        "<results>/sims_table2.csv",
+        "<results>/unimodal.csv",
+        "<results>/quality.csv",

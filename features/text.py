@@ -1,0 +1,114 @@
+"""Text features: the last hidden state of a pre-trained encoder, one vector per token with [CLS] and [SEP].
+
+Yu et al. 2020 (CH-SIMS, section 3.3): pre-trained Chinese BERT, two special tokens around each transcript, no word
+segmentation.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+
+@dataclass
+class TokenVectors:
+    """One text.
+
+    Attributes
+    ----------
+    values : np.ndarray [shape=(tokens, hidden)]
+        float32.
+    tokens : list of str
+        [CLS], the pieces, [SEP].
+    offsets : np.ndarray [shape=(tokens, 2)]
+        First character of each token in the text and the one after its last; (0, 0) for the special tokens.
+    truncated : bool
+        Whether the text was longer than the encoder can read.
+    """
+
+    values: np.ndarray
+    tokens: list[str]
+    offsets: np.ndarray
+    truncated: bool
+
+
+class Encoder:
+    """A transformers encoder with its tokenizer.
+
+    Parameters
+    ----------
+    name : str or Path
+        A local folder, or a model of the hub such as 'bert-base-chinese'.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder and the hub cannot be reached.
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
+            config = AutoConfig.from_pretrained(str(name))
+            # Token vectors are wanted: BERT's pooler would only be in the way (and random where a checkpoint has none).
+            pooler = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
+            self.model = AutoModel.from_pretrained(str(name), dtype=torch.float32, use_safetensors=True, **pooler)
+        except OSError as error:
+            raise OSError(
+                f"text encoder '{name}': neither a local folder with a safetensors checkpoint nor a model that the hub gives; "
+                "set `text: encoder:` to a local folder, or connect to the network"
+            ) from error
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model.eval().to(self.device)
+        self.hidden = self.model.config.hidden_size
+        self.longest = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
+
+    @torch.inference_mode()
+    def encode(self, texts: list[str], batch_size: int = 32) -> list[TokenVectors]:
+        """Vectors of every token of every text; texts of similar length share a batch, so that little is padding.
+
+        Parameters
+        ----------
+        texts : list of str
+            An empty text gives the two special tokens.
+        batch_size : int
+            Texts per batch.
+
+        Returns
+        -------
+        list of TokenVectors
+            In the order of `texts`.
+        """
+        if not texts:
+            return []
+        lengths = [len(ids) for ids in self.tokenizer(texts, verbose=False)["input_ids"]]
+        order = sorted(range(len(texts)), key=lambda i: (lengths[i], i))
+        vectors: dict[int, TokenVectors] = {}
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            batch = self.tokenizer(
+                [texts[i] for i in chosen],
+                padding=True,
+                truncation=True,
+                max_length=self.longest,
+                return_offsets_mapping=True,
+                return_tensors="pt",
+            )
+            offsets = batch.pop("offset_mapping").numpy()
+            states = self.model(**batch.to(self.device)).last_hidden_state.float().cpu().numpy()
+            for row, i in enumerate(chosen):
+                count = int(batch["attention_mask"][row].sum())
+                tokens = self.tokenizer.convert_ids_to_tokens(batch["input_ids"][row, :count].tolist())
+                vectors[i] = TokenVectors(states[row, :count], tokens, offsets[row, :count], lengths[i] > self.longest)
+        return [vectors[i] for i in range(len(texts))]
+
+    def digest(self) -> str:
+        """sha256 over names, shapes and bytes of all parameters, in hexadecimal."""
+        total = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            total.update(f"{name}{tuple(value.shape)}".encode())
+            total.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()

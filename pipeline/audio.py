@@ -1,0 +1,70 @@
+"""Audio features of one video's clips.
+
+    python -m pipeline.audio --clips build/clips/video_0001 --output build/features/audio/video_0001.h5
+"""
+
+import argparse
+import wave
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from features.audio import FRAME_RATE, SAMPLE_RATE, SILENCE, AudioSettings, column_names, column_units, extract_audio
+from pipeline.clips import read_clips
+from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+
+
+def read_wav(path: Path) -> np.ndarray:
+    """Samples of a 22,050 Hz mono 16-bit file, float32 in [-1, 1).
+
+    Raises
+    ------
+    ValueError
+        If the file has another rate, width or number of channels.
+    """
+    with wave.open(str(path), "rb") as file:
+        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, SAMPLE_RATE):
+            raise ValueError(f"{path}: not a {SAMPLE_RATE} Hz mono 16-bit file; make the clips again")
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+
+
+def extract_clips(folder: Path, settings: AudioSettings) -> Iterator[tuple[str, ClipFeatures]]:
+    """Features of every clip of a clips folder, in order; a clip without usable sound has no frames, or a flag."""
+    nothing = np.zeros((0, len(column_names(settings))), np.float32)
+    for clip in tqdm(read_clips(folder), desc=f"audio {folder.name}", unit="clip"):
+        name = f"{folder.name}/{clip.clip_id}"
+        if not clip.audio:
+            yield clip.clip_id, ClipFeatures(nothing, flags=["no_audio"], message=f"{name}: no sound; see its clips.csv")
+            continue
+        samples = read_wav(folder / clip.audio)
+        features = ClipFeatures(extract_audio(samples, settings))
+        if np.sqrt(np.mean(samples**2)) < SILENCE:
+            features.flags, features.message = ["silent"], f"{name}: the sound is silence; check the recording"
+        yield clip.clip_id, features
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of one video's clips")
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--first", default="log_f0", help="column 0: log_f0 or zcr")
+    parser.add_argument("--f0-min", type=float, default=65.0, help="Hz")
+    parser.add_argument("--f0-max", type=float, default=600.0, help="Hz")
+    arguments = parser.parse_args()
+    settings = AudioSettings(arguments.first, arguments.f0_min, arguments.f0_max)
+    attributes = StoreAttributes(
+        columns=column_names(settings),
+        units=column_units(settings),
+        frame_rate=FRAME_RATE,
+        extractor="librosa",
+        settings=asdict(settings),
+        versions=versions_of("librosa", "numpy"),
+    )
+    write_store(arguments.output, extract_clips(arguments.clips, settings), attributes)
+
+
+if __name__ == "__main__":
+    main()

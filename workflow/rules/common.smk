@@ -50,6 +50,18 @@ def encoder_name(wildcards, input):
     return input.encoder or config["text"]["encoder"]
 
 
+def clips_root(wildcards, input):
+    return Path(input.clips[0]).parent
+
+
+def features_root(wildcards, input):
+    return Path(input.features[0]).parent.parent
+
+
+def runs_root(wildcards, input):
+    return Path(input.runs[0]).parent.parent
+
+
 def system_override(wildcards):
     """What the config changes in a system's YAML file, as JSON."""
     return json.dumps(config["systems"].get(wildcards.system, {}), sort_keys=True)

@@ -17,8 +17,8 @@ rule dataset:
         corpus=config["corpus"],
         label_range=config["label_range"],
         pooling=config["dataset"]["vision_pooling"],
-        clips=subpath(input.clips[0], parent=True),
-        features=subpath(input.features[0], ancestor=2),
+        clips=clips_root,
+        features=features_root,
     log:
         "<logs>/dataset.log",
     shell:

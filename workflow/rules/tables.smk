@@ -12,7 +12,7 @@ rule sims_table2:
         markdown="<results>/sims_table2.md",
         figure="<results>/sims_table2.png",
     params:
-        runs=subpath(input.runs[0], ancestor=2),
+        runs=runs_root,
         systems=TABLE2_SYSTEMS,
         seeds=config["seeds"],
         corpus=config["corpus"],
@@ -33,7 +33,7 @@ rule unimodal:
     output:
         "<results>/unimodal.csv",
     params:
-        runs=subpath(input.runs[0], ancestor=2),
+        runs=runs_root,
         seeds=config["seeds"],
     log:
         "<logs>/unimodal.log",

@@ -5,7 +5,7 @@ rule train:
     input:
         script="pipeline/train.py",
         modules=["pipeline/data.py", "models/metrics.py", "models/layers.py", "models/__init__.py"],
-        model=model_module,
+        model="models/__init__.py",
         dataset="<build>/dataset.h5",
         config="config/models/{system}.yaml",
     output:

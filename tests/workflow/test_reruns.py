@@ -1,0 +1,74 @@
+"""Only what depends on a change is made again."""
+
+import hashlib
+import shutil
+
+import pandas as pd
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def edit(path):
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+
+
+def test_nothing_to_do_after_a_run(finished):
+    assert finished.planned() == {}
+
+
+def test_results_are_byte_equal_when_made_again(project):
+    before = digests(project.folder / "results")
+    shutil.rmtree(project.folder / "results")
+    shutil.rmtree(project.folder / "build" / "runs" / "tfn")
+    done = project.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert digests(project.folder / "results") == before
+
+
+def test_a_change_of_the_audio_module_reruns_audio_and_what_follows(project):
+    edit(project.folder / "features" / "audio.py")
+    planned = project.planned()
+    assert set(planned) == {"audio", "dataset", "train", "sims_table2"}
+    assert len(planned["audio"]) == 2 and len(planned["train"]) == 9
+
+
+def test_a_change_of_one_model_reruns_its_systems_alone(project):
+    edit(project.folder / "models" / "tfn.py")
+    planned = project.planned()
+    assert set(planned) == {"train", "sims_table2"}
+    assert sorted(planned["train"]) == ["system=mtfn, seed=1", "system=tfn, seed=1"]
+
+
+def test_a_changed_setting_reruns_its_stage(project):
+    config = project.folder / "config" / "config.yaml"
+    config.write_text(config.read_text() + "audio: {first: zcr}\n")
+    assert set(project.planned()) == {"audio", "dataset", "train", "sims_table2"}
+
+
+def test_a_new_video_runs_only_itself_and_the_aggregates(project):
+    folder = project.folder / "原始 raw"
+    shutil.copy(folder / "face.mp4", folder / "new.mp4")
+    table = pd.read_csv(project.folder / "data_manifest.csv", dtype=str)
+    new = table.iloc[:2].assign(video_id="new", path="原始 raw/new.mp4")
+    pd.concat([table, new]).to_csv(project.folder / "data_manifest.csv", index=False)
+    planned = project.planned()
+    for rule in ("clips", "text", "audio", "vision"):
+        assert planned.pop(rule) == ["video_id=new"]
+    assert set(planned) == {"dataset", "train", "sims_table2"}
+
+
+def test_a_changed_text_reruns_text_of_that_video(project):
+    manifest = project.folder / "data_manifest.csv"
+    manifest.write_text(manifest.read_text().replace("今天很开心", "今天很难过", 1))
+    planned = project.planned()
+    assert planned["text"] == ["video_id=甲 1"]
+    assert not {"clips", "audio", "vision"} & set(planned)
+
+
+def test_a_changed_label_reruns_the_data_set_but_no_features(project):
+    table = pd.read_csv(project.folder / "data_manifest.csv", dtype=str)
+    table.loc[0, "label"] = "1.0"
+    table.to_csv(project.folder / "data_manifest.csv", index=False)
+    assert set(project.planned()) == {"dataset", "train", "sims_table2"}

@@ -1,7 +1,7 @@
 # make table2   from raw videos to results/sims_table2.csv
 # make test     the tests
 # Each sets up .venv first, if it is not there or the requirements have changed.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
@@ -26,4 +26,4 @@ lint: setup
 	$(BIN)/ruff check .
 
 ci: setup
-	$(BIN)/snakemake --cores $(CORES) --configfile config/ci.yaml all
+	$(BIN)/snakemake --cores $(CORES) all --configfile config/ci.yaml

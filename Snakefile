@@ -1,6 +1,6 @@
 # From raw videos and a manifest to the tables of the papers.
 #   snakemake --cores 2 results/sims_table2.csv
-#   snakemake --cores 2 --configfile config/ch_sims.yaml results/ch_sims/sims_table2.csv
+#   snakemake --cores 2 results/ch_sims/sims_table2.csv --configfile config/ch_sims.yaml
 from snakemake.utils import min_version, validate
 
 min_version("9.20")

@@ -1,19 +1,20 @@
-"""Join manifest and feature files into one data set, and say which clips have faults.
+"""Join manifest and feature files into one data set.
 
-    python -m pipeline.dataset --manifest data_manifest.csv --features build/features --corpus 'synthetic demo corpus' \
-        --output build/dataset.h5 --quality results/quality.csv
+    python -m pipeline.dataset --manifest data_manifest.csv --clips build/clips --features build/features \
+        --corpus 'synthetic demo corpus' --output build/dataset.h5
 
 dataset.h5 is ragged: per modality all frames of all clips one after the other and the offsets of each clip, rows in the
 order of the manifest. It holds no padding; that happens in the batch. Layout:
 
-    clips/{video_id, clip_id, mode, text, flags}     text, [clips]
+    clips/{video_id, clip_id, mode, text}            text, [clips]
+    clips/{flags, message}                           text, [clips]: what is wrong with a clip (';' between flags)
     labels                                           float32 [clips, 4]: M, T, A, V; NaN where absent
     {text,audio,vision}/values                       float32 [frames of all clips, columns]
     {text,audio,vision}/offsets                      int64 [clips + 1]
     {text,audio,vision}/mean, std                    float32 [columns], over the frames of the TRAIN split only
 
 An undefined value (a frame without a face) becomes the mean of the train split, and a clip without any frame gets one
-frame of means, so that after standardisation both are zero; quality.csv tells which clips these are.
+frame of means, so that after standardisation both are zero; `flags` tells which clips these are.
 """
 
 import argparse
@@ -104,51 +105,35 @@ def main() -> None:
     parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
     parser.add_argument("--vision-pooling", type=int, default=5, help="frames per mean of the vision features")
     parser.add_argument("--output", required=True)
-    parser.add_argument("--quality", required=True, help="CSV: a row per clip with its flags")
     arguments = parser.parse_args()
     rows = rows_of_all(arguments.manifest)
     is_train = (rows["mode"] == "train").to_numpy()
     if not is_train.any():
         raise SystemExit(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
-    quality = clip_flags(rows, arguments.clips)
+    flags, messages = clip_flags(rows, arguments.clips)
     with replacing(arguments.output) as temporary, h5py.File(temporary, "w") as file:
         for name in MODALITIES:
             window = arguments.vision_pooling if name == "vision" else 1
             modality = load_modality(rows, arguments.features / name, window)
             write_modality(file, name, modality, is_train)
-            for row, flags, message in zip(quality, modality.flags, modality.messages, strict=True):
-                row["flags"] += [flag for flag in flags if flag not in row["flags"]]
-                row["message"] += [message] if message else []
-        for row in quality:
-            row["flags"], row["message"] = ";".join(row["flags"]), " ".join(row["message"])
+            for i in range(len(rows)):
+                flags[i] += [flag for flag in modality.flags[i] if flag not in flags[i]]
+                messages[i] += [message for message in [modality.messages[i]] if message]
         for name in ("video_id", "clip_id", "mode", "text"):
             file[f"clips/{name}"] = rows[name].to_numpy(dtype=h5py.string_dtype())
-        file["clips/flags"] = np.array([row["flags"] for row in quality], dtype=h5py.string_dtype())
+        file["clips/flags"] = np.array([";".join(names) for names in flags], dtype=h5py.string_dtype())
+        file["clips/message"] = np.array([" ".join(texts) for texts in messages], dtype=h5py.string_dtype())
         file["labels"] = rows[LABELS].to_numpy(dtype=np.float32)
         file.attrs["corpus"] = arguments.corpus
         file.attrs["label_low"], file.attrs["label_high"] = arguments.label_range
-    with replacing(arguments.quality) as temporary:
-        pd.DataFrame(quality).to_csv(temporary, index=False)
-    flagged = sum(bool(row["flags"]) for row in quality)
-    print(f"{len(rows)} clips, {flagged} with flags (see {arguments.quality})")
+    print(f"{len(rows)} clips, {sum(map(bool, flags))} with flags")
 
 
-def clip_flags(rows: pd.DataFrame, clips: Path) -> list[dict]:
-    """Per clip of the manifest what the cutting had to say: video_id, clip_id, mode, flags, message (lists)."""
-    found = {}
-    for video_id in rows["video_id"].unique():
-        for clip in read_clips(clips / video_id):
-            found[video_id, clip.clip_id] = clip
-    return [
-        {
-            "video_id": row.video_id,
-            "clip_id": row.clip_id,
-            "mode": row.mode,
-            "flags": list(found[row.video_id, row.clip_id].flags),
-            "message": [message for message in found[row.video_id, row.clip_id].messages if message],
-        }
-        for row in rows.itertuples()
-    ]
+def clip_flags(rows: pd.DataFrame, clips: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """What the cutting had to say of each clip of the manifest: flags and messages, in manifest order."""
+    found = {(video_id, clip.clip_id): clip for video_id in rows["video_id"].unique() for clip in read_clips(clips / video_id)}
+    cut = [found[row.video_id, row.clip_id] for row in rows.itertuples()]
+    return [list(clip.flags) for clip in cut], [[message for message in clip.messages if message] for clip in cut]
 
 
 if __name__ == "__main__":

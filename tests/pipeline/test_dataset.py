@@ -48,7 +48,7 @@ def corpus(tmp_path):
 def build(folder, pooling=1):
     command = [sys.executable, "-m", "pipeline.dataset", "--manifest", folder / "manifest.csv", "--clips", folder / "clips"]
     command += ["--features", folder / "features", "--corpus", "c", "--vision-pooling", str(pooling)]
-    command += ["--output", folder / "dataset.h5", "--quality", folder / "quality.csv"]
+    command += ["--output", folder / "dataset.h5"]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -58,6 +58,7 @@ def test_rows_offsets_and_values(corpus):
     with h5py.File(folder / "dataset.h5") as file:
         assert list(zip(file["clips/video_id"].asstr(), file["clips/clip_id"].asstr(), strict=True)) == [r[:2] for r in rows]
         assert file["clips/flags"].asstr()[:].tolist() == ["no_video", "", "", "no_video;no_face"]
+        assert file["clips/message"].asstr()[:].tolist() == ["m", "", "", "m a/0002: no face"]
         np.testing.assert_allclose(file["labels"][:], [[0.2, -0.2, np.nan, np.nan]] * 4)
         for modality in WIDTHS:
             offsets, values, mean = (file[f"{modality}/{name}"][:] for name in ("offsets", "values", "mean"))

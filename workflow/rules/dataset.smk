@@ -11,8 +11,7 @@ rule dataset:
             "<build>/features/{modality}/{video_id}.h5", modality=["text", "audio", "vision"], video_id=VIDEOS
         ),
     output:
-        dataset="<build>/dataset.h5",
-        quality="<results>/quality.csv",
+        "<build>/dataset.h5",
     params:
         corpus=config["corpus"],
         label_range=config["label_range"],
@@ -24,4 +23,17 @@ rule dataset:
     shell:
         "python -m pipeline.dataset --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --corpus {params.corpus:q} --label-range {params.label_range} --vision-pooling {params.pooling}"
-        " --output {output.dataset:q} --quality {output.quality:q} > {log:q} 2>&1"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule quality:
+    """Listing the clips with their quality flags"""
+    input:
+        script="pipeline/quality.py",
+        dataset="<build>/dataset.h5",
+    output:
+        "<results>/quality.csv",
+    log:
+        "<logs>/quality.log",
+    shell:
+        "python -m pipeline.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

@@ -16,4 +16,4 @@ if DEMO:
             "<logs>/demo/{video_id}.log",
         shell:
             "python -m demo.video --videos {params.demo[videos]} --clips {params.demo[clips]} --seed {params.demo[seed]}"
-            " --video-id {wildcards.video_id:q} --output {output.video:q} > {log:q} 2>&1"
+            " --video-id {wildcards.video_id:q} --output {output.video:q} 2>&1 | tee {log:q}"

@@ -70,4 +70,4 @@ rule vision:
     log:
         "<logs>/vision/{video_id}.log",
     shell:
-        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.coordinates} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.coordinates} --output {output:q} 2>&1 | tee {log:q}"

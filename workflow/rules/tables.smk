@@ -6,6 +6,7 @@ rule sims_table2:
         script="pipeline/table2.py",
         modules="models/metrics.py",
         dataset="<build>/dataset.h5",
+        quality="<results>/quality.csv",  # nobody shall have the table without the list of faulty clips
         runs=expand("<build>/runs/{system}/{seed}", system=TABLE2_SYSTEMS, seed=config["seeds"]),
     output:
         table="<results>/sims_table2.csv",

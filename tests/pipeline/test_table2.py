@@ -117,7 +117,9 @@ def test_unlabelled_test_clips_give_an_error_not_a_table(monkeypatch, tmp_path):
         for seed in SEEDS:
             write_run(tmp_path / "runs", system, seed, {"M": TEST}, TEST)
             path = tmp_path / "runs" / system / str(seed) / "predictions.csv"
-            pd.read_csv(path).assign(truth_M=np.nan).to_csv(path, index=False)
+            table = pd.read_csv(path)
+            table.loc[table["mode"] == "test", "truth_M"] = np.nan
+            table.to_csv(path, index=False)
     with pytest.raises(SystemExit, match="no clip has a label"):
         make(monkeypatch, tmp_path / "runs", tmp_path / "results")
 

@@ -53,8 +53,17 @@ def write_dataset(path, labels=None, seed=0):
             group["offsets"] = np.concatenate([[0], np.cumsum(lengths)])
             of_train = values[: lengths[: MODES.count("train")].sum()]
             group["mean"], group["std"] = of_train.mean(0).astype(np.float32), of_train.std(0).astype(np.float32)
-        file.attrs["corpus"] = "test corpus"
+        file.attrs["corpus"], file.attrs["label_low"], file.attrs["label_high"] = "test corpus", -1.0, 1.0
     return path
+
+
+@pytest.fixture(autouse=True)
+def restore_torch_settings():
+    """The command sets them for its whole process; the tests of other modules shall not notice."""
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +169,24 @@ def test_clips_to_predict_need_no_label(monkeypatch, tmp_path):
     assert pd.read_csv(folder / "predictions.csv")["prediction_M"].notna().all()
 
 
+def test_labels_of_another_range_are_refused(monkeypatch, tmp_path, dataset):
+    changed = tmp_path / "changed.h5"
+    shutil.copy(dataset, changed)
+    with h5py.File(changed, "r+") as file:
+        file.attrs["label_low"], file.attrs["label_high"] = -3.0, 3.0
+    with pytest.raises(SystemExit, match=r"labels in \(-3.0, 3.0\)"):
+        run_train(monkeypatch, changed, tmp_path / "run")
+
+
+def test_a_split_without_clips_is_named(monkeypatch, tmp_path, dataset):
+    changed = tmp_path / "changed.h5"
+    shutil.copy(dataset, changed)
+    with h5py.File(changed, "r+") as file:
+        file["clips/mode"][:] = ["train" if mode == "valid" else mode for mode in MODES]
+    with pytest.raises(SystemExit, match="no clip has mode 'valid'"):
+        run_train(monkeypatch, changed, tmp_path / "run")
+
+
 def test_a_mistyped_key_is_named_with_its_file(monkeypatch, tmp_path, dataset):
     config = tmp_path / "mistyped.yaml"
     config.write_text((ROOT / "config/models/lf_dnn.yaml").read_text().replace("fusion_hidden", "fusion_hiden"))
@@ -169,18 +196,27 @@ def test_a_mistyped_key_is_named_with_its_file(monkeypatch, tmp_path, dataset):
         run_train(monkeypatch, dataset, tmp_path / "run", bach_size=3)
 
 
+OUTSIDE = """
+import torch
+from models.system import Config, System
+
+
+class Bias(System):
+    config_class = Config
+
+    def __init__(self, config, widths, lengths):
+        super().__init__(config, {"M": 1.0})
+        self.bias = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch):
+        return {"M": self.bias.expand(len(batch["text"].lengths))}
+"""
+
+
 def test_a_system_from_outside_trains_once_it_has_a_line_in_the_registry(monkeypatch, tmp_path, dataset):
-    from models.system import Config, System
-
-    class Bias(System):
-        def __init__(self, config, widths, lengths):
-            super().__init__(config, {"M": 1.0})
-            self.bias = torch.nn.Parameter(torch.zeros(()))
-
-        def forward(self, batch):
-            return {"M": self.bias.expand(len(batch["text"].lengths))}
-
-    monkeypatch.setitem(SYSTEMS, "bias", (Bias, Config))
+    (tmp_path / "outside_bias.py").write_text(OUTSIDE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(SYSTEMS, "bias", "outside_bias:Bias")
     config = tmp_path / "bias.yaml"
     config.write_text("batch_size: 8\nlearning_rate: 0.01\n")
     metrics = json.loads((run_train(monkeypatch, dataset, tmp_path / "run", "bias", config) / "metrics.json").read_text())

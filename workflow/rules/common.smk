@@ -1,10 +1,12 @@
 """Helpers of the other rule files: the checked manifest and what the rules ask of it."""
 
+import ast
 import json
 import os
 import sys
 from pathlib import Path
 
+from models import SYSTEMS
 from pipeline.manifest import ManifestError, read_manifest
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment was activated.
@@ -20,8 +22,34 @@ except ManifestError as error:
     raise WorkflowError(str(error))
 VIDEOS = list(MANIFEST["video_id"].unique())
 
+for name in config["systems"]:
+    if name not in SYSTEMS:
+        raise WorkflowError(f"config: systems: there is no system '{name}'; models/__init__.py has {', '.join(SYSTEMS)}")
+
 TABLE2_SYSTEMS = ["ef_lstm", "mfn", "mult", "lf_dnn", "mlf_dnn", "lmf", "mlmf", "tfn", "mtfn"]
 UNIMODAL_SYSTEMS = ["unimodal_text", "unimodal_audio", "unimodal_vision"]
+
+
+def code_of(*files):
+    """The modules that hold the mathematics behind `files`: all they import, directly or not, from those rooms.
+
+    Snakemake itself sees no import; as inputs of a rule these files make it run again when one of them is changed.
+    """
+    found, queue = set(), [Path(file) for file in files]
+    while queue:
+        for node in ast.walk(ast.parse(queue.pop().read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                stem = Path(*name.split("."))
+                new = {path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()} - found
+                if name.split(".")[0] in ("features", "models", "demo"):
+                    found |= new
+                    queue += new
+    return sorted(str(path) for path in found)
 
 
 def rows_of(video_id, *columns):
@@ -60,6 +88,14 @@ def features_root(wildcards, input):
 
 def runs_root(wildcards, input):
     return Path(input.runs[0]).parent.parent
+
+
+def model_code(wildcards):
+    """The file of the system and what it imports."""
+    if wildcards.system not in SYSTEMS:
+        raise WorkflowError(f"no system '{wildcards.system}'; models/__init__.py has {', '.join(SYSTEMS)}")
+    file = SYSTEMS[wildcards.system].split(":")[0].replace(".", "/") + ".py"
+    return [file, *code_of(file)]
 
 
 def system_override(wildcards):

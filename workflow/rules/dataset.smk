@@ -4,7 +4,7 @@ rule dataset:
     """Joining all clips into one data set"""
     input:
         script="pipeline/dataset.py",
-        modules=["features/pooling.py", "features/statistics.py"],
+        modules=code_of("pipeline/dataset.py"),
         manifest=config["manifest"],
         clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
         features=expand(

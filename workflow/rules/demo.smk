@@ -6,7 +6,8 @@ if DEMO:
         """Making the raw video {wildcards.video_id} of the synthetic demo corpus"""
         input:
             script="demo/video.py",
-            modules=sorted(str(path) for path in Path("demo").iterdir() if path.suffix in (".py", ".yaml") and path.stem != "build_shape_model"),
+            modules=code_of("demo/video.py"),
+            data="demo/lexicon.yaml",
         output:
             video=f"{DEMO['folder']}/{{video_id}}.mp4",
             truth=f"{DEMO['folder']}/{{video_id}}.truth.npz",

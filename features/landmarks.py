@@ -1,0 +1,54 @@
+"""From the 478 points of the face mesh to the 68-point scheme, the eyes and the five alignment points.
+
+Left and right are those of the image: eye 0 is the eye on the left of the image (the subject's right eye).
+"""
+
+import numpy as np
+
+# The mesh point nearest to each of the 68 iBUG points: jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, lips 48-67.
+# The jaw points lie on the outline of the mesh; the others are fixed places of the face.
+# fmt: off
+MESH_OF_68 = np.array([
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87])
+
+# The 68-point index of the same place on the other side of the face.
+MIRROR_OF_68 = np.array([
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65])
+# fmt: on
+
+JAW = slice(0, 17)
+EYES_68 = (slice(36, 42), slice(42, 48))
+EYE_CORNERS_68 = ((36, 39), (42, 45))  # image-left corner, image-right corner of each eye
+
+# Per eye the centre of the iris and twelve points of the lids: the image-left corner, the upper lid to the other
+# corner, and the lower lid back (order of OpenFace's eye landmarks 8-19).
+MESH_IRIS = (468, 473)
+# fmt: off
+MESH_LIDS = np.array([[33, 161, 160, 159, 158, 157, 133, 154, 153, 145, 144, 163],
+                      [362, 384, 385, 386, 387, 388, 263, 390, 373, 374, 380, 381]])
+# fmt: on
+
+
+def landmarks_68(mesh: np.ndarray) -> np.ndarray:
+    """The 68 points of a mesh; `mesh` is [shape=(478, d)], the result [shape=(68, d)]."""
+    return mesh[MESH_OF_68]
+
+
+def five_points(mesh: np.ndarray) -> np.ndarray:
+    """Eye centres, nose tip and mouth corners, in the order of MTCNN.
+
+    Parameters
+    ----------
+    mesh : np.ndarray [shape=(478, d)]
+
+    Returns
+    -------
+    np.ndarray [shape=(5, d)]
+        Left eye, right eye, nose tip, left and right mouth corner, left and right of the image.
+    """
+    return np.stack([mesh[MESH_LIDS[0]].mean(0), mesh[MESH_LIDS[1]].mean(0), mesh[4], mesh[61], mesh[291]])

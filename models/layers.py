@@ -1,0 +1,155 @@
+"""Blocks that several systems share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.system import Batch, Sequences
+
+
+class SubNet(nn.Sequential):
+    """Audio and vision network: [B, width] -> [B, hidden].
+
+    CH-SIMS, section 4.1: "a deep neural network with three hidden layers"; batch normalisation and dropout before them
+    as in Zadeh et al., TFN (EMNLP 2017).
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float):
+        super().__init__(
+            nn.BatchNorm1d(width),
+            nn.Dropout(dropout),
+            nn.Linear(width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+        )
+
+
+class TextSubNet(nn.Module):
+    """Text network: LSTM over the tokens, its last true state, linear: [B, L, width] -> [B, out] (CH-SIMS, section 4.1)."""
+
+    def __init__(self, width: int, hidden: int, out: int, dropout: float):
+        super().__init__()
+        self.lstm = nn.LSTM(width, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, out)
+
+    def forward(self, text: Sequences) -> Tensor:
+        states, _ = self.lstm(text.values)
+        return self.linear(self.dropout(last_step(states, text.lengths)))
+
+
+class Head(nn.Sequential):
+    """Output of a task, "a three-layer DNN" (CH-SIMS, section 4.3): [B, width] -> [B]."""
+
+    def __init__(self, width: int, hidden: int, dropout: float):
+        super().__init__(
+            nn.Dropout(dropout),
+            nn.Linear(width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 1),
+            nn.Flatten(0),
+        )
+
+
+def last_step(states: Tensor, lengths: Tensor) -> Tensor:
+    """The state at each clip's last true step: [B, L, H] -> [B, H].
+
+    A recurrent network that runs forward has seen nothing of the padding there.
+    """
+    return states[torch.arange(len(lengths), device=states.device), lengths - 1]
+
+
+def masked_mean(sequences: Sequences) -> Tensor:
+    """Mean over the true frames: [B, L, D] -> [B, D]."""
+    return masked_sum(sequences) / sequences.lengths[:, None]
+
+
+def masked_sum(sequences: Sequences) -> Tensor:
+    """Sum over the true frames: [B, L, D] -> [B, D]."""
+    return sequences.values.masked_fill(~sequences.mask[..., None], 0.0).sum(1)
+
+
+def with_one(representation: Tensor) -> Tensor:
+    """A 1 before each vector, so that products of modalities hold the single modalities too: [B, D] -> [B, D + 1]."""
+    return F.pad(representation, (1, 0), value=1.0)
+
+
+class CTCAlignment(nn.Module):
+    """Frames of a modality aligned to `target_length` text positions.
+
+    An LSTM gives each frame a distribution over "blank" and the text positions, as for connectionist temporal
+    classification (Graves et al., 2006; used for alignment by Tsai et al., MulT, ACL 2019, and by CH-SIMS,
+    section 5.1). It learns from the task's loss alone, as in CH-SIMS. MulT sums the frames weighted by those
+    probabilities; here the weights of a position are divided by their sum, so that the aligned step is a convex
+    combination of frames and its size does not grow with the clip's length.
+    """
+
+    def __init__(self, width: int, target_length: int):
+        super().__init__()
+        self.lstm = nn.LSTM(width, 1 + target_length, batch_first=True)  # blank first
+
+    def weights(self, source: Sequences, steps: int, target_lengths: Tensor) -> Tensor:
+        """Weight of each frame in each aligned step: Tensor [shape=(B, steps, L)], rows sum to 1, none on padding.
+
+        Raises ValueError if there are more steps than text positions that the alignment was made for.
+        """
+        if steps >= self.lstm.hidden_size:
+            raise ValueError(f"a text of {steps} tokens, but the alignment was made for {self.lstm.hidden_size - 1}")
+        scores, _ = self.lstm(source.values)
+        positions = scores.softmax(-1)[..., 1 : 1 + steps].transpose(1, 2)
+        positions = positions.masked_fill(~source.mask[:, None], 0.0)
+        return positions / positions.sum(-1, keepdim=True)
+
+
+class WindowAlignment(nn.Module):
+    """Each text position takes the mean of its own window of frames, the clip divided evenly among its true positions.
+
+    The average pooling that MMSA offers in place of CTC, with windows that are local and follow the true lengths. A frame
+    on the border of two windows counts in both by its share.
+    """
+
+    def weights(self, source: Sequences, steps: int, target_lengths: Tensor) -> Tensor:
+        """Weight of each frame in each aligned step: Tensor [shape=(B, steps, L)], rows of true steps sum to 1."""
+        frame = torch.arange(source.values.shape[1], device=source.values.device)
+        step = torch.arange(steps, device=source.values.device)
+        width = (source.lengths / target_lengths)[:, None, None]  # frames per step
+        start = step[:, None] * width
+        overlap = (torch.minimum(start + width, frame + 1.0) - torch.maximum(start, frame.float())).clamp_min(0.0)
+        return overlap.masked_fill(~source.mask[:, None], 0.0) / width
+
+
+class TextAligned(nn.Module):
+    """A batch with audio and vision aligned to the text, one step per token.
+
+    Parameters
+    ----------
+    method : 'ctc' or 'avg_pool'
+    widths : dict of str to int
+        Frame width of each modality.
+    text_length : int
+        Largest number of tokens of a clip.
+    """
+
+    def __init__(self, method: str, widths: dict[str, int], text_length: int):
+        super().__init__()
+        if method not in ("ctc", "avg_pool"):
+            raise ValueError(f"key 'alignment': '{method}' is neither 'ctc' nor 'avg_pool'")
+        self.aligners = nn.ModuleDict()
+        for modality in ("audio", "vision"):
+            ctc = method == "ctc"
+            self.aligners[modality] = CTCAlignment(widths[modality], text_length) if ctc else WindowAlignment()
+
+    def forward(self, batch: Batch) -> Batch:
+        lengths = batch["text"].lengths
+        steps = int(lengths.max())
+        aligned = {"text": Sequences(batch["text"].values[:, :steps], lengths)}
+        for modality, aligner in self.aligners.items():
+            weights = aligner.weights(batch[modality], steps, lengths)
+            frames = batch[modality].values.masked_fill(~batch[modality].mask[..., None], 0.0)
+            aligned[modality] = Sequences(weights @ frames, lengths)
+        return aligned

@@ -1,0 +1,185 @@
+"""Known answers of fusion, alignment and attention."""
+
+import pytest
+import torch
+
+from models.layers import CTCAlignment, WindowAlignment, last_step, masked_mean
+from models.lmf import LMF, LMFConfig
+from models.mfn import MFN, MFNConfig
+from models.mult import Attention, MulT, MulTConfig
+from models.system import Sequences
+from models.tfn import fusion_tensor
+
+WIDTHS = {"text": 6, "audio": 4, "vision": 5}
+LENGTHS = {"text": 4, "audio": 6, "vision": 5}
+
+
+def make_sequences(lengths, width, seed=0):
+    lengths = torch.tensor(lengths)
+    values = torch.randn(len(lengths), int(lengths.max()), width, generator=torch.Generator().manual_seed(seed))
+    return Sequences(values, lengths)
+
+
+def test_fusion_tensor_of_zeros_holds_the_ones_product():
+    tensor = fusion_tensor({"text": torch.zeros(2, 3), "audio": torch.zeros(2, 1), "vision": torch.zeros(2, 2)})
+    assert tensor.shape == (2, 4 * 2 * 3)
+    assert torch.equal(tensor[:, 0], torch.ones(2))
+    assert torch.equal(tensor[:, 1:], torch.zeros(2, 23))
+
+
+def test_fusion_tensor_of_ones_is_ones():
+    tensor = fusion_tensor({"text": torch.ones(2, 3), "audio": torch.ones(2, 1), "vision": torch.ones(2, 2)})
+    assert torch.equal(tensor, torch.ones(2, 24))
+
+
+def test_fusion_tensor_holds_every_product():
+    text, audio, vision = torch.tensor([[2.0, 3.0]]), torch.tensor([[5.0]]), torch.tensor([[7.0]])
+    tensor = fusion_tensor({"text": text, "audio": audio, "vision": vision}).reshape(3, 2, 2)
+    ones = {"text": torch.tensor([1.0, 2, 3]), "audio": torch.tensor([1.0, 5]), "vision": torch.tensor([1.0, 7])}
+    for t in range(3):
+        for a in range(2):
+            for v in range(2):
+                assert tensor[t, a, v] == ones["text"][t] * ones["audio"][a] * ones["vision"][v]
+
+
+def make_lmf(rank, hidden):
+    config = LMFConfig(
+        hidden=hidden,
+        text_out=hidden["text"],
+        dropout=0.0,
+        rank=rank,
+        factor_learning_rate=0.01,
+        batch_size=2,
+        learning_rate=0.01,
+    )
+    return LMF(config, WIDTHS, LENGTHS)
+
+
+def test_lmf_equals_the_tensor_its_factors_make():
+    torch.manual_seed(0)
+    hidden = {"text": 3, "audio": 2, "vision": 4}
+    system = make_lmf(5, hidden).double()
+    with torch.no_grad():
+        system.bias.fill_(0.3)
+    text, audio, vision = (system.factors[modality] for modality in hidden)
+    weight = torch.einsum("r,tr,ar,vr->tav", system.rank_weights, text, audio, vision).flatten()
+    representations = {modality: torch.randn(7, width, dtype=torch.float64) for modality, width in hidden.items()}
+    expected = fusion_tensor(representations) @ weight + 0.3
+    assert torch.allclose(system.fuse(representations), expected, atol=1e-12)
+
+
+def test_lmf_of_full_rank_can_be_any_tensor():
+    """With a rank for each pair of audio and vision entries, the factors can hold an arbitrary weight tensor."""
+    hidden = {"text": 3, "audio": 1, "vision": 2}
+    sizes = (4, 2, 3)
+    weight = torch.randn(sizes, generator=torch.Generator().manual_seed(1))
+    system = make_lmf(sizes[1] * sizes[2], hidden)
+    with torch.no_grad():
+        system.rank_weights.fill_(1.0)
+        system.factors["text"].copy_(weight.reshape(4, 6))
+        system.factors["audio"].copy_(torch.eye(2).repeat_interleave(3, dim=1))
+        system.factors["vision"].copy_(torch.eye(3).repeat(1, 2))
+    representations = {modality: torch.randn(5, width) for modality, width in hidden.items()}
+    assert torch.allclose(system.fuse(representations), fusion_tensor(representations) @ weight.flatten(), atol=1e-5)
+
+
+@pytest.mark.parametrize("alignment", [CTCAlignment(5, 4), WindowAlignment()])
+def test_alignment_is_a_convex_combination_of_true_frames(alignment):
+    source = make_sequences([7, 2, 1], 5)
+    text_lengths = torch.tensor([4, 3, 2])
+    weights = alignment.weights(source, 4, text_lengths)
+    true_steps = torch.arange(4) < text_lengths[:, None]
+    assert weights.shape == (3, 4, 7)
+    assert (weights >= 0).all()
+    assert torch.allclose(weights.sum(-1)[true_steps], torch.ones(int(true_steps.sum())), atol=1e-6)
+    assert not weights.transpose(1, 2)[~source.mask].any()
+
+
+def test_alignment_refuses_a_text_longer_than_it_was_made_for():
+    with pytest.raises(ValueError, match="a text of 5 tokens, but the alignment was made for 4"):
+        CTCAlignment(5, 4).weights(make_sequences([7], 5), 5, torch.tensor([5]))
+
+
+def test_windows_are_local_and_follow_the_true_lengths():
+    source = make_sequences([6, 3], 1)
+    weights = WindowAlignment().weights(source, 3, torch.tensor([3, 2]))
+    pairs = torch.tensor([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]])
+    assert torch.allclose(weights[0], pairs / 2)
+    assert torch.allclose(weights[1, :2, :3], torch.tensor([[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]]))
+
+
+def test_masked_mean_and_last_step_see_true_frames_only():
+    sequences = Sequences(torch.tensor([[[1.0], [3.0], [99.0]], [[2.0], [99.0], [99.0]]]), torch.tensor([2, 1]))
+    assert masked_mean(sequences).tolist() == [[2.0], [2.0]]
+    assert last_step(sequences.values, sequences.lengths).tolist() == [[3.0], [2.0]]
+
+
+def test_mfn_is_the_recurrence_of_the_paper():
+    """The same network one step at a time: cells, attention over two cells in a row, gated memory."""
+    torch.manual_seed(0)
+    names = ("attention", "update", "retain", "write", "output")
+    values = {f"{name}_hidden": 7 for name in names} | {f"{name}_dropout": 0.0 for name in names}
+    hidden = {"text": 3, "audio": 2, "vision": 4}
+    config = MFNConfig(hidden=hidden, memory=5, alignment="avg_pool", batch_size=1, learning_rate=0.01, **values)
+    system = MFN(config, WIDTHS, LENGTHS).eval()
+    batch = {modality: make_sequences([4], width, seed=3) for modality, width in WIDTHS.items()}  # already aligned
+    states = {modality: (torch.zeros(1, width), torch.zeros(1, width)) for modality, width in hidden.items()}
+    memory = torch.zeros(1, 5)
+    with torch.no_grad():
+        for step in range(4):
+            before = [states[modality][1] for modality in hidden]
+            for modality in hidden:
+                states[modality] = system.cells[modality](batch[modality].values[:, step], states[modality])
+            cells = torch.cat([*before, *(states[modality][1] for modality in hidden)], dim=1)
+            attended = system.attention(cells).softmax(1) * cells
+            both = torch.cat([attended, memory], dim=1)
+            retained, written = system.retain(both).sigmoid(), system.write(both).sigmoid()
+            memory = retained * memory + written * system.update(attended).tanh()
+        expected = system.output(torch.cat([*(states[modality][0] for modality in hidden), memory], dim=1))
+        assert torch.allclose(system(batch)["M"], expected.flatten(), atol=1e-6)
+
+
+def test_attention_gives_padded_frames_no_weight():
+    attention = Attention(8, 2, 0.0)
+    source = make_sequences([5, 2], 8).values.requires_grad_()
+    mask = torch.arange(5) < torch.tensor([[5], [2]])
+    attention(torch.randn(2, 3, 8), source, mask).sum().backward()
+    assert not source.grad[1, 2:].any()
+    assert source.grad[1, :2].any() and source.grad[0].any()
+
+
+def test_attention_is_the_textbook_formula():
+    torch.manual_seed(0)
+    attention = Attention(6, 1, 0.0)
+    target, source = torch.randn(1, 3, 6), torch.randn(1, 4, 6)
+    scores = attention.query(target) @ attention.key(source).transpose(1, 2) / 6**0.5
+    expected = attention.output(scores.softmax(-1) @ attention.value(source))
+    assert torch.allclose(attention(target, source, torch.ones(1, 4, dtype=torch.bool)), expected, atol=1e-6)
+
+
+def test_mult_attends_to_no_padded_frame():
+    system = MulT(
+        MulTConfig(
+            width=8,
+            heads=2,
+            kernel={"text": 3, "audio": 3, "vision": 1},
+            layers=2,
+            memory_layers=2,
+            attention_dropout=dict.fromkeys(WIDTHS, 0.0),
+            residual_dropout=0.0,
+            embedding_dropout=0.0,
+            text_dropout=0.0,
+            output_dropout=0.0,
+            batch_size=2,
+            learning_rate=0.01,
+        ),
+        WIDTHS,
+        LENGTHS,
+    ).eval()
+    batch = {modality: make_sequences([4, 2], width) for modality, width in WIDTHS.items()}
+    for sequences in batch.values():
+        sequences.values.requires_grad_()
+    system(batch)["M"].sum().backward()
+    for sequences in batch.values():
+        assert not sequences.values.grad[1, 2:].any()
+        assert sequences.values.grad[1, :2].any(dim=-1).all()

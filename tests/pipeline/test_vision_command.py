@@ -1,0 +1,103 @@
+"""`python -m pipeline.vision` on a folder of good and bad clips."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from demo.head import Head
+from pipeline.store import read_store
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_video(path, images):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, images[0].shape[1::-1])
+    for image in images:
+        writer.write(image[:, :, ::-1])
+    writer.release()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips") / "视频 one"
+    folder.mkdir()
+    head = Head(3, 320, 240, supersample=1)
+    face = [head.frame(pose=(0.1 * np.sin(i), 0, 0), index=i).image for i in range(6)]
+    black = np.zeros_like(face[0])
+    write_video(folder / "0001.mp4", face)
+    write_video(folder / "0002.mp4", [black] * 5)
+    (folder / "0003.mp4").write_text("this is not a video")
+    (folder / "0005.mp4").write_bytes((folder / "0001.mp4").read_bytes()[:800])
+    write_video(folder / "0006.mp4", face[:2] + [black] * 6)
+    rows = [
+        f"{number:04d},{'' if number == 4 else f'{number:04d}.mp4'},,{'no_video' if number == 4 else ''},"
+        for number in (6, 1, 2, 3, 4, 5)
+    ]
+    (folder / "clips.csv").write_text("\n".join(["clip_id,video,audio,flags,message", *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+def run(clips, output, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.vision", "--clips", str(clips), "--output", str(output), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def output(clips):
+    path = clips.parent / "vision" / f"{clips.name}.h5"
+    finished = run(clips, path)
+    assert finished.returncode == 0, finished.stderr
+    assert "Traceback" not in finished.stderr
+    return path
+
+
+def test_store_holds_every_clip_in_order(output):
+    store = read_store(output)
+    assert list(store.clips) == ["0006", "0001", "0002", "0003", "0004", "0005"]
+    assert {clip_id: (clip.values.shape[0], clip.flags) for clip_id, clip in store.clips.items()} == {
+        "0006": (8, ["face_in_few_frames"]),
+        "0001": (6, []),
+        "0002": (5, ["no_face"]),
+        "0003": (0, ["no_video"]),
+        "0004": (0, ["no_video"]),
+        "0005": (0, ["no_video"]),
+    }
+    for clip_id, clip in store.clips.items():
+        assert clip.values.shape[1] == 709 and clip.values.dtype == np.float32
+        assert clip.extras["success"].shape == clip.extras["confidence"].shape == (len(clip.values),)
+        assert np.array_equal(clip.extras["success"], ~np.isnan(clip.values).any(1))
+        assert bool(clip.message) == bool(clip.flags)
+        if clip.flags:
+            assert "视频 one" in clip.message and clip_id in clip.message
+
+
+def test_store_says_what_it_is(output):
+    attributes = read_store(output).attributes
+    assert len(attributes.columns) == len(attributes.units) == 709 and attributes.frame_rate == 30
+    assert attributes.settings["coordinates"] == "aligned"
+    assert attributes.weights["face_landmarker.task"].startswith("64184e22")
+    assert sum("mtcnn" in name for name in attributes.weights) == 3 and "shape_model.npz" in attributes.weights
+
+
+def test_two_runs_give_the_same_bytes(clips, output):
+    second = clips.parent / "second.h5"
+    assert run(clips, second).returncode == 0
+    assert second.read_bytes() == output.read_bytes()
+
+
+def test_coordinates_of_the_frame(clips, output):
+    path = clips.parent / "frame.h5"
+    assert run(clips, path, "--coordinates", "frame", "--minimum-confidence", ".6").returncode == 0
+    store = read_store(path)
+    assert store.attributes.settings == {"coordinates": "frame", "minimum_confidence": 0.6}
+    nose = store.attributes.columns.index("x_30")
+    assert abs(store.clips["0001"].values[:, nose].mean() - 160) < 20
+    assert abs(read_store(output).clips["0001"].values[:, nose].mean() - 112) < 20

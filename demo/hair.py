@@ -13,7 +13,7 @@ from demo.paint import Colours, atlas_mask, atlas_picture, noise, step
 from demo.raster import Part
 
 SHOULDER = 5.75  # height at which hair beside the neck ends
-SKULL = np.array([0, 7.60, .35])  # centre from which the shell of hanging hair is measured
+SKULL = np.array([0, 7.60, 0.35])  # centre from which the shell of hanging hair is measured
 
 
 @dataclass(frozen=True)
@@ -27,82 +27,88 @@ class HairStyle:
     opening : azimuth in degrees at which hanging hair frames the face
     """
 
-    hairline: float = 0.
-    recede: float = 0.
-    curtain: float = 0.
-    fringe: float = 0.
-    sweep: float = 0.
-    top: float = .09
-    side: float = .04
-    density: float = 1.
+    hairline: float = 0.0
+    recede: float = 0.0
+    curtain: float = 0.0
+    fringe: float = 0.0
+    sweep: float = 0.0
+    top: float = 0.09
+    side: float = 0.04
+    density: float = 1.0
     crown: float | None = None
     hang: float | None = None
-    opening: float = 70.
+    opening: float = 70.0
 
 
 def choose_style(person: Identity, random: np.random.Generator) -> HairStyle:
     """A style that goes with sex and age."""
-    line, sweep = random.uniform(-.04, .06), random.choice([-1, 1]) * random.uniform(.1, .3)
-    if person.sex == 'male':
+    line, sweep = random.uniform(-0.04, 0.06), random.choice([-1, 1]) * random.uniform(0.1, 0.3)
+    if person.sex == "male":
         old = step(35, 70, person.age)
-        kind = random.choice(['short', 'side_part', 'swept_up', 'fringe', 'buzz', 'receding', 'bald'],
-                             p=np.array([.25, .2, .15, .2, .1, .1, 0]) * (1 - .55 * old)
-                             + np.array([0, 0, 0, 0, 0, .35, .20]) * old)
+        kind = random.choice(
+            ["short", "side_part", "swept_up", "fringe", "buzz", "receding", "bald"],
+            p=np.array([0.25, 0.2, 0.15, 0.2, 0.1, 0.1, 0]) * (1 - 0.55 * old) + np.array([0, 0, 0, 0, 0, 0.35, 0.20]) * old,
+        )
     else:
-        kind = random.choice(['long', 'bob', 'fringe_bob', 'fringe_long', 'tied', 'pixie'],
-                             p=[.25, .18, .15, .14, .18, .10])
+        kind = random.choice(
+            ["long", "bob", "fringe_bob", "fringe_long", "tied", "pixie"], p=[0.25, 0.18, 0.15, 0.14, 0.18, 0.10]
+        )
     opening = random.uniform(52, 62)
-    parting, bangs = random.uniform(.05, .35), random.uniform(.22, .36)
+    parting, bangs = random.uniform(0.05, 0.35), random.uniform(0.22, 0.36)
     bob, long = random.uniform(6.1, 6.5), random.uniform(5.0, 5.7)
     return {
-        'short': HairStyle(line, .03, fringe=.02, sweep=.3 * sweep, top=random.uniform(.07, .12)),
-        'side_part': HairStyle(line, .04, fringe=.06, sweep=sweep, top=random.uniform(.11, .17)),
-        'swept_up': HairStyle(line + .02, .06, sweep=.2 * sweep, top=random.uniform(.14, .20), side=.03),
-        'fringe': HairStyle(line, fringe=random.uniform(.12, .26), sweep=.4 * sweep, top=random.uniform(.1, .14), side=.06),
-        'buzz': HairStyle(line, .04, top=.015, side=.01, density=.75),
-        'receding': HairStyle(line + .10, .22, top=random.uniform(.04, .07), side=.035, density=.85),
-        'bald': HairStyle(line, top=.03, side=.025, density=.8, crown=random.uniform(7.45, 7.7)),
-        'long': HairStyle(line, curtain=parting, sweep=.2 * sweep, side=.06, hang=long, opening=opening),
-        'bob': HairStyle(line, curtain=parting, sweep=.4 * sweep, top=.12, side=.07, hang=bob, opening=opening),
-        'fringe_bob': HairStyle(line, fringe=bangs, top=.12, side=.07, hang=bob, opening=opening),
-        'fringe_long': HairStyle(line, fringe=bangs, side=.06, hang=long, opening=opening),
-        'tied': HairStyle(line, curtain=.3 * parting, sweep=.1 * sweep, top=.05, side=.03),
-        'pixie': HairStyle(line, fringe=random.uniform(.10, .25), sweep=sweep, top=.12, side=.07)}[kind]
+        "short": HairStyle(line, 0.03, fringe=0.02, sweep=0.3 * sweep, top=random.uniform(0.07, 0.12)),
+        "side_part": HairStyle(line, 0.04, fringe=0.06, sweep=sweep, top=random.uniform(0.11, 0.17)),
+        "swept_up": HairStyle(line + 0.02, 0.06, sweep=0.2 * sweep, top=random.uniform(0.14, 0.20), side=0.03),
+        "fringe": HairStyle(
+            line, fringe=random.uniform(0.12, 0.26), sweep=0.4 * sweep, top=random.uniform(0.1, 0.14), side=0.06
+        ),
+        "buzz": HairStyle(line, 0.04, top=0.015, side=0.01, density=0.75),
+        "receding": HairStyle(line + 0.10, 0.22, top=random.uniform(0.04, 0.07), side=0.035, density=0.85),
+        "bald": HairStyle(line, top=0.03, side=0.025, density=0.8, crown=random.uniform(7.45, 7.7)),
+        "long": HairStyle(line, curtain=parting, sweep=0.2 * sweep, side=0.06, hang=long, opening=opening),
+        "bob": HairStyle(line, curtain=parting, sweep=0.4 * sweep, top=0.12, side=0.07, hang=bob, opening=opening),
+        "fringe_bob": HairStyle(line, fringe=bangs, top=0.12, side=0.07, hang=bob, opening=opening),
+        "fringe_long": HairStyle(line, fringe=bangs, side=0.06, hang=long, opening=opening),
+        "tied": HairStyle(line, curtain=0.3 * parting, sweep=0.1 * sweep, top=0.05, side=0.03),
+        "pixie": HairStyle(line, fringe=random.uniform(0.10, 0.25), sweep=sweep, top=0.12, side=0.07),
+    }[kind]
 
 
 def azimuth(places: np.ndarray) -> np.ndarray:
     """Degrees around the head, 0 in front, positive to the subject's left."""
-    return np.degrees(np.arctan2(places[:, 0], places[:, 2] - .45))
+    return np.degrees(np.arctan2(places[:, 0], places[:, 2] - 0.45))
 
 
-def above_hairline(random: np.random.Generator, places: np.ndarray, style: HairStyle, ragged: float = .05) -> np.ndarray:
+def above_hairline(random: np.random.Generator, places: np.ndarray, style: HairStyle, ragged: float = 0.05) -> np.ndarray:
     """Height [n] of places [n, 3] of the base mesh above the line where the hair of a style starts."""
     signed = azimuth(places)
     around = np.abs(signed)
-    line = np.interp(around, [0, 25, 40, 55, 68, 80, 92, 108, 130, 180],
-                     [8.06, 8.08, 8.06, 7.85, 7.55, 7.22, 7.42, 7.15, 6.75, 6.6])
+    line = np.interp(
+        around, [0, 25, 40, 55, 68, 80, 92, 108, 130, 180], [8.06, 8.08, 8.06, 7.85, 7.55, 7.22, 7.42, 7.15, 6.75, 6.6]
+    )
     front = np.cos(np.radians(np.minimum(around, 90)))
-    line = line + style.hairline * front + style.recede * np.exp(-((around - 35) / 16) ** 2)
+    line = line + style.hairline * front + style.recede * np.exp(-(((around - 35) / 16) ** 2))
     line = line - step(62, 40, around) * (style.fringe + style.sweep * signed / 60)
     line = line - style.curtain * step(8, 45, around) * step(75, 55, around)
     y = places[:, 1]
-    spiky = .8 + .8 * front * (style.fringe > 0)
-    line = line + ragged * (noise(random, signed * .12, y * 2) + spiky * noise(random, signed * .6, y * 2))
+    spiky = 0.8 + 0.8 * front * (style.fringe > 0)
+    line = line + ragged * (noise(random, signed * 0.12, y * 2) + spiky * noise(random, signed * 0.6, y * 2))
     above = y - line
-    return above if style.crown is None else np.minimum(above, style.crown + .25 * step(90, 180, around) - y)
+    return above if style.crown is None else np.minimum(above, style.crown + 0.25 * step(90, 180, around) - y)
 
 
 def strands(random: np.random.Generator, places: np.ndarray) -> np.ndarray:
     """Hair brightness, about -1..1, that runs in streaks from the crown downwards."""
     x, y, z = places.T
-    around, down = np.arctan2(x, z - .25), np.hypot(np.hypot(x, z - .25), y - 8.4)
-    return .6 * noise(random, around * 38, down * 3) + .4 * noise(random, around * 90, down * 6)
+    around, down = np.arctan2(x, z - 0.25), np.hypot(np.hypot(x, z - 0.25), y - 8.4)
+    return 0.6 * noise(random, around * 38, down * 3) + 0.4 * noise(random, around * 90, down * 6)
 
 
 def strand_tone(colours: Colours, streak: np.ndarray, y: np.ndarray) -> np.ndarray:
     """RGB [..., 3] of strands of a given brightness at height y, with a band of sheen around the head."""
-    sheen = np.exp(-((y - 8.05) / .16) ** 2) * step(-.5, .8, streak)
-    return np.clip(colours.hair * (1 + .45 * streak)[..., None] + .07 * sheen[..., None], 0, 1)
+    sheen = np.exp(-(((y - 8.05) / 0.16) ** 2)) * step(-0.5, 0.8, streak)
+    return np.clip(colours.hair * (1 + 0.45 * streak)[..., None] + 0.07 * sheen[..., None], 0, 1)
 
 
 def cap(colours: Colours, style: HairStyle, random: np.random.Generator) -> Part:
@@ -110,16 +116,16 @@ def cap(colours: Colours, style: HairStyle, random: np.random.Generator) -> Part
     mesh, bust = base_mesh(), bust_faces()
 
     def paint(places: np.ndarray) -> np.ndarray:
-        grown = step(-.05, .07, above_hairline(random, places, style)) * (1 - step(.1, .5, atlas_mask('ears')))
+        grown = step(-0.05, 0.07, above_hairline(random, places, style)) * (1 - step(0.1, 0.5, atlas_mask("ears")))
         streak = strands(random, places)
-        alpha = grown * step(.15, .55, grown + .25 * streak) * style.density
+        alpha = grown * step(0.15, 0.55, grown + 0.25 * streak) * style.density
         return np.concatenate([strand_tone(colours, streak, places[:, 1]), alpha[:, None]], 1)
 
     above = above_hairline(np.random.default_rng(0), mesh.vertices, style, ragged=0)
     thickness = style.side + (style.top - style.side) * step(7.2, 8.5, mesh.vertices[:, 1])
-    lift = np.float32(100 * thickness * step(0, .5, above))[:, None]
+    lift = np.float32(100 * thickness * step(0, 0.5, above))[:, None]
     chosen = bust[mesh.vertices[mesh.faces[bust]][:, :, 1].max(1) > 6.4]
-    return Part(mesh.faces[chosen], mesh.uvs, mesh.uv_faces[chosen], atlas_picture(paint), gloss=.04, bias=1.2, lift=lift)
+    return Part(mesh.faces[chosen], mesh.uvs, mesh.uv_faces[chosen], atlas_picture(paint), gloss=0.04, bias=1.2, lift=lift)
 
 
 def skull_radius(vertices: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -136,7 +142,7 @@ def waist_radius(vertices: np.ndarray, around: np.ndarray, heights: np.ndarray) 
     x, y, z = (vertices - SKULL * [1, 0, 1]).T
     apart = np.abs((np.arctan2(x, z) - around[:, None] + np.pi) % (2 * np.pi) - np.pi)  # [columns, vertices]
     reach = np.where(apart < np.radians(18), np.hypot(x, z), 0)
-    return np.stack([np.where(np.abs(y - row[:, None]) < .12, reach, 0).max(1) for row in heights])
+    return np.stack([np.where(np.abs(y - row[:, None]) < 0.12, reach, 0).max(1) for row in heights])
 
 
 def smooth_around(radius: np.ndarray) -> np.ndarray:
@@ -145,8 +151,7 @@ def smooth_around(radius: np.ndarray) -> np.ndarray:
     return np.concatenate([ring, ring[:, :1]], 1)
 
 
-def hanging_shell(person: Identity, colours: Colours, style: HairStyle,
-                  random: np.random.Generator) -> tuple[np.ndarray, Part]:
+def hanging_shell(person: Identity, colours: Colours, style: HairStyle, random: np.random.Generator) -> tuple[np.ndarray, Part]:
     """Hair that falls from the crown over the skull and hangs straight down to its ends.
 
     Returns
@@ -162,15 +167,15 @@ def hanging_shell(person: Identity, colours: Colours, style: HairStyle,
     radius = smooth_around(skull_radius(head, directions.reshape(-1, 3)).reshape(dome, columns))
     upper_y = SKULL[1] + directions[..., 1] * radius
     drop = np.linspace(0, 1, fall + 1)[1:, None]
-    ends = style.hang - .15 * np.cos(around)
-    ends = np.where(np.cos(around) > -.3, np.maximum(ends, SHOULDER), ends)  # nothing hangs before the chest
+    ends = style.hang - 0.15 * np.cos(around)
+    ends = np.where(np.cos(around) > -0.3, np.maximum(ends, SHOULDER), ends)  # nothing hangs before the chest
     lower_y = SKULL[1] + drop * (ends - SKULL[1])
     # hanging hair never comes in again below the widest place above it
     hanging = smooth_around(np.maximum.accumulate(np.concatenate([radius[-1:], waist_radius(head, around, lower_y)])))[1:]
-    hanging = hanging * (1 + .06 * drop)
+    hanging = hanging * (1 + 0.06 * drop)
 
     inside = np.degrees(np.abs(around)) - face_edge(np.concatenate([upper_y, lower_y]), style)
-    thick = .035 + (style.side + .05) * step(-5, 45, inside)  # lies close to the skin at the edge
+    thick = 0.035 + (style.side + 0.05) * step(-5, 45, inside)  # lies close to the skin at the edge
     upper = SKULL + directions * (radius + thick[:dome])[..., None]
     lower = ring * (hanging + thick[dome:])[..., None] + SKULL * [1, 0, 1] + lower_y[..., None] * [0, 1, 0]
     vertices = np.concatenate([upper, lower]).astype(np.float32)
@@ -179,9 +184,9 @@ def hanging_shell(person: Identity, colours: Colours, style: HairStyle,
     uvs = np.stack(np.meshgrid(u, v), -1).reshape(-1, 2).astype(np.float32)
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1, 1)
     faces = np.concatenate([corner + [0, columns, 1], corner + [1, columns, columns + 1]])
-    faces = faces[np.argsort(vertices.reshape(-1, 3)[faces, 2].mean(1), kind='stable')]  # from the back, for blending
+    faces = faces[np.argsort(vertices.reshape(-1, 3)[faces, 2].mean(1), kind="stable")]  # from the back, for blending
     picture = shell_picture(vertices, colours, style, random)
-    return vertices.reshape(-1, 3), Part(faces, uvs, faces, picture, gloss=.05, both_sides=True, bias=.5)
+    return vertices.reshape(-1, 3), Part(faces, uvs, faces, picture, gloss=0.05, both_sides=True, bias=0.5)
 
 
 def face_edge(y: np.ndarray, style: HairStyle) -> np.ndarray:
@@ -192,14 +197,14 @@ def face_edge(y: np.ndarray, style: HairStyle) -> np.ndarray:
 def shell_picture(vertices: np.ndarray, colours: Colours, style: HairStyle, random: np.random.Generator) -> np.ndarray:
     """RGBA texture of the shell: streaks along the strands, see-through over the face and at the ragged ends."""
     rows, columns = 256, 720
-    row, column = np.mgrid[0:1:rows * 1j, -180:180:columns * 1j]
+    row, column = np.mgrid[0 : 1 : rows * 1j, -180 : 180 : columns * 1j]
     height = vertices[:, :, 1]
     y = cv2.resize(height, (columns, rows), interpolation=cv2.INTER_LINEAR)
     around = np.abs(column)
-    wave = 4 * noise(random, column * 0 + 3, y * 2) + 3 * noise(random, column * .2, y)
+    wave = 4 * noise(random, column * 0 + 3, y * 2) + 3 * noise(random, column * 0.2, y)
     soft = 5 + 40 * step(7.85, 8.05, y)  # no edge may show where the shell lies on the cap
     sides = step(-2, soft, around - face_edge(y, style) + wave)
-    streak = .6 * noise(random, column * .45, row * 4) + .4 * noise(random, column * 1.1, row * 8)
-    tip = step(0, .05, 1 - row - .04 * (1 + noise(random, column * .6, 0 * row)))
+    streak = 0.6 * noise(random, column * 0.45, row * 4) + 0.4 * noise(random, column * 1.1, row * 8)
+    tip = step(0, 0.05, 1 - row - 0.04 * (1 + noise(random, column * 0.6, 0 * row)))
     alpha = sides * tip
     return np.dstack([strand_tone(colours, streak, y), alpha]).astype(np.float32)

@@ -20,12 +20,12 @@ from demo.pose import euler_to_rotation
 from demo.raster import Part, draw, shrink, vertex_normals
 from demo.skin import garment, skin
 
-DISTANCE = 560.  # millimetres from the camera to the neutral face, as before a computer
+DISTANCE = 560.0  # millimetres from the camera to the neutral face, as before a computer
 FOCAL_LENGTH = 1.65  # times the picture's height: the head fills about 70 % of it
 STAND = np.array([0, 12, DISTANCE], np.float32)  # where the neutral face is: a little low, to leave room for the hair
 NECK = np.array([0, 45, 125], np.float32)  # the point about which the head turns, in the head's own axes
-LID_TURN = .45  # gaze angle, radians, that moves the lids by one unit
-GRAIN = .012  # standard deviation of the camera noise, of 1
+LID_TURN = 0.45  # gaze angle, radians, that moves the lids by one unit
+GRAIN = 0.012  # standard deviation of the camera noise, of 1
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,15 @@ class Head:
     sex, age : of the speaker; units : names of the 52 face units; camera : (fx, fy, cx, cy) in pixels of the picture
     """
 
-    def __init__(self, seed: int, width: int = 320, height: int = 240, supersample: int = 2, sex: str | None = None,
-                 age: float | None = None):
+    def __init__(
+        self,
+        seed: int,
+        width: int = 320,
+        height: int = 240,
+        supersample: int = 2,
+        sex: str | None = None,
+        age: float | None = None,
+    ):
         self.seed, self.width, self.height, self.supersample = seed, width, height, supersample
         self.camera = (FOCAL_LENGTH * height, FOCAL_LENGTH * height, width / 2, height / 2)
         self.units = unit_names()
@@ -77,8 +84,15 @@ class Head:
         colours, style = choose_colours(person, random), choose_style(person, random)
         self.light, self.ambient = choose_light(random)
         self.background = paint_background(random, width, height).repeat(supersample, 0).repeat(supersample, 1)
-        parts = [skin(person, colours, style, random), *eyes(colours, random), *teeth(), tongue(),
-                 garment(colours, random), *lashes(person, random), cap(colours, style, random)]
+        parts = [
+            skin(person, colours, style, random),
+            *eyes(colours, random),
+            *teeth(),
+            tongue(),
+            garment(colours, random),
+            *lashes(person, random),
+            cap(colours, style, random),
+        ]
         hair_vertices = np.zeros((0, 3), np.float32)
         if style.hang is not None:
             hair_vertices, hair = hanging_shell(person, colours, style, random)
@@ -100,9 +114,9 @@ class Head:
         on_mesh = used[used < len(vertices)]
         basis = np.zeros((len(self.units), len(used), 3), np.float32)
         for row, offsets in zip(basis, face_units().values(), strict=True):
-            row[:len(on_mesh)] = to_camera_axes(offsets[on_mesh])
+            row[: len(on_mesh)] = to_camera_axes(offsets[on_mesh])
         self._landmarks = index[LANDMARKS]
-        self._eyeballs = [index[mesh.vertices_of(f'helper-{side}-eye')] for side in 'rl']  # left in the image first
+        self._eyeballs = [index[mesh.vertices_of(f"helper-{side}-eye")] for side in "rl"]  # left in the image first
         basis[:, np.concatenate(self._eyeballs)] = 0  # eyeballs turn by the gaze alone
         self._basis = basis
         for part in parts:
@@ -110,19 +124,25 @@ class Head:
             part.uv_faces = part.uv_faces.astype(np.int32)
             if part.lift is not None:
                 lift = np.zeros((len(used), 1), np.float32)
-                lift[:len(on_mesh)] = part.lift[on_mesh]
+                lift[: len(on_mesh)] = part.lift[on_mesh]
                 part.lift = lift
         self.parts = parts
         self._surface = np.concatenate([part.faces for part in parts if part.lift is None])
         # teeth and tongue a little smaller and further back, to stay behind closed lips
-        for group, drop in (('helper-lower-teeth', 2), ('helper-upper-teeth', 7), ('helper-tongue', 5)):
+        for group, drop in (("helper-lower-teeth", 2), ("helper-upper-teeth", 7), ("helper-tongue", 5)):
             rows = index[mesh.vertices_of(group)]
             centre = self._vertices[rows].mean(0)
-            self._vertices[rows] = centre + (self._vertices[rows] - centre) * np.float32([.78, .9, .88]) + [0, drop, 5]
+            self._vertices[rows] = centre + (self._vertices[rows] - centre) * np.float32([0.78, 0.9, 0.88]) + [0, drop, 5]
 
-    def frame(self, units: dict[str, float] | None = None, pose: tuple[float, float, float] = (0, 0, 0),
-              gaze: tuple[float, float] = (0, 0), offset: tuple[float, float, float] = (0, 0, 0), index: int = 0,
-              grain: float = GRAIN) -> Frame:
+    def frame(
+        self,
+        units: dict[str, float] | None = None,
+        pose: tuple[float, float, float] = (0, 0, 0),
+        gaze: tuple[float, float] = (0, 0),
+        offset: tuple[float, float, float] = (0, 0, 0),
+        index: int = 0,
+        grain: float = GRAIN,
+    ) -> Frame:
         """Draw one picture.
 
         Parameters
@@ -156,9 +176,17 @@ class Head:
         points = vertices + stand
         points += self._follow * (vertices @ rotation.T + translation - points)
         landmarks = points[self._landmarks]
-        return Frame(self._picture(points, index, grain), self.project(landmarks), landmarks, rotation, translation,
-                     head_pose, np.tile(rotation @ turn @ np.float32([0, 0, -1]), (2, 1)),
-                     centres @ rotation.T + translation, amplitudes)
+        return Frame(
+            self._picture(points, index, grain),
+            self.project(landmarks),
+            landmarks,
+            rotation,
+            translation,
+            head_pose,
+            np.tile(rotation @ turn @ np.float32([0, 0, -1]), (2, 1)),
+            centres @ rotation.T + translation,
+            amplitudes,
+        )
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels [n, 2] of points [n, 3] in camera axes; (0, 0) is the outer corner of the first pixel."""
@@ -169,13 +197,13 @@ class Head:
         """Amplitudes [52] in the order of `units`, with the lids following the gaze as far as they are open."""
         unknown = set(units) - set(self.units)
         if unknown:
-            raise KeyError(f'head {self.seed}: unknown face units {sorted(unknown)}')
-        amounts = dict.fromkeys(self.units, 0.) | units
+            raise KeyError(f"head {self.seed}: unknown face units {sorted(unknown)}")
+        amounts = dict.fromkeys(self.units, 0.0) | units
         yaw, pitch = gaze[0] / LID_TURN, gaze[1] / LID_TURN
-        for side, inwards in (('Left', 1), ('Right', -1)):  # positive yaw looks to the left of the image
-            is_open = 1 - amounts[f'eyeBlink{side}']
-            for name, amount in (('Down', pitch), ('Up', -pitch), ('In', inwards * yaw), ('Out', -inwards * yaw)):
-                amounts[f'eyeLook{name}{side}'] += is_open * min(max(amount, 0), 1)
+        for side, inwards in (("Left", 1), ("Right", -1)):  # positive yaw looks to the left of the image
+            is_open = 1 - amounts[f"eyeBlink{side}"]
+            for name, amount in (("Down", pitch), ("Up", -pitch), ("In", inwards * yaw), ("Out", -inwards * yaw)):
+                amounts[f"eyeLook{name}{side}"] += is_open * min(max(amount, 0), 1)
         return np.array([amounts[name] for name in self.units], np.float32)
 
     def _picture(self, points: np.ndarray, index: int, grain: float) -> np.ndarray:
@@ -185,8 +213,23 @@ class Head:
         camera = tuple(value * self.supersample for value in self.camera)
         for part in self.parts:
             lifted = points if part.lift is None else points + part.lift * normals
-            draw(lifted, normals, part.faces, part.uvs, part.uv_faces, part.texture, camera, self.light, self.ambient,
-                 part.wrap, part.gloss, part.both_sides, part.bias, image, depth)
+            draw(
+                lifted,
+                normals,
+                part.faces,
+                part.uvs,
+                part.uv_faces,
+                part.texture,
+                camera,
+                self.light,
+                self.ambient,
+                part.wrap,
+                part.gloss,
+                part.both_sides,
+                part.bias,
+                image,
+                depth,
+            )
         random = np.random.default_rng([self.seed, 3, index])
         noise_values = random.standard_normal((self.height, self.width, 3), np.float32) * np.float32(grain)
         return shrink(image, self.supersample, noise_values)
@@ -197,27 +240,27 @@ def follow_head(places: np.ndarray, on_mesh: np.ndarray) -> np.ndarray:
 
     The bound slants, for the chin is as low as the middle of the neck; hanging hair (not `on_mesh`) follows less.
     """
-    slant = places[:, 1] + .4 * places[:, 2]
+    slant = places[:, 1] + 0.4 * places[:, 2]
     return np.where(on_mesh, step(5.45, 6.55, slant), step(4.8, 6.9, places[:, 1])).astype(np.float32)[:, None]
 
 
 def choose_light(random: np.random.Generator) -> tuple[np.ndarray, float]:
     """Unit vector [3] towards the key light, and the share of ambient light."""
-    light = np.array([random.uniform(-.6, .6), -random.uniform(.15, .6), -1.])
-    return light / np.linalg.norm(light), float(random.uniform(.44, .6))
+    light = np.array([random.uniform(-0.6, 0.6), -random.uniform(0.15, 0.6), -1.0])
+    return light / np.linalg.norm(light), float(random.uniform(0.44, 0.6))
 
 
 def paint_background(random: np.random.Generator, width: int, height: int) -> np.ndarray:
     """A blurred room: float32 [height, width, 3], a slanting gradient with a few soft panels."""
     y, x = np.mgrid[0:height, 0:width] / width
-    first, second = (.6 * random.uniform(.2, .8) + .4 * random.uniform(.1, .8, 3) for _ in range(2))
-    mix = step(0, 1, x * random.uniform(.3, 1.2) + y * random.uniform(.3, 1.2))
+    first, second = (0.6 * random.uniform(0.2, 0.8) + 0.4 * random.uniform(0.1, 0.8, 3) for _ in range(2))
+    mix = step(0, 1, x * random.uniform(0.3, 1.2) + y * random.uniform(0.3, 1.2))
     picture = first + (second - first) * mix[..., None]
     for _ in range(4):
-        left, top = random.uniform(0, 1), random.uniform(0, .6)
-        wide, tall = random.uniform(.05, .3), random.uniform(.05, .4)
-        cover = step(-.03, .03, wide / 2 - np.abs(x - left)) * step(-.03, .03, tall / 2 - np.abs(y - top))
-        tone = picture.mean() * .5 + .5 * random.uniform(.1, .9, 3)
-        picture = picture + (tone - picture) * .4 * cover[..., None]
-    picture = picture + .01 * noise(random, x * 40, y * 40)[..., None]
+        left, top = random.uniform(0, 1), random.uniform(0, 0.6)
+        wide, tall = random.uniform(0.05, 0.3), random.uniform(0.05, 0.4)
+        cover = step(-0.03, 0.03, wide / 2 - np.abs(x - left)) * step(-0.03, 0.03, tall / 2 - np.abs(y - top))
+        tone = picture.mean() * 0.5 + 0.5 * random.uniform(0.1, 0.9, 3)
+        picture = picture + (tone - picture) * 0.4 * cover[..., None]
+    picture = picture + 0.01 * noise(random, x * 40, y * 40)[..., None]
     return picture.astype(np.float32)

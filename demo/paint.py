@@ -14,10 +14,10 @@ from demo.mesh import base_mesh, bust_faces, data_folder
 from demo.raster import bake_positions
 
 ATLAS = 1024  # side of the painted skin picture, texels
-SKIN_TONES = np.array([[.89, .71, .61], [.84, .66, .54], [.74, .54, .42], [.58, .40, .29], [.42, .28, .20]])
-HAIR_TONES = np.array([[.05, .045, .045], [.10, .07, .055], [.22, .13, .08], [.42, .27, .14], [.36, .14, .07]])
-IRIS_TONES = np.array([[.20, .10, .05], [.28, .16, .08], [.25, .32, .18], [.25, .38, .52], [.35, .42, .45]])
-GREY = np.array([.58, .57, .56])
+SKIN_TONES = np.array([[0.89, 0.71, 0.61], [0.84, 0.66, 0.54], [0.74, 0.54, 0.42], [0.58, 0.40, 0.29], [0.42, 0.28, 0.20]])
+HAIR_TONES = np.array([[0.05, 0.045, 0.045], [0.10, 0.07, 0.055], [0.22, 0.13, 0.08], [0.42, 0.27, 0.14], [0.36, 0.14, 0.07]])
+IRIS_TONES = np.array([[0.20, 0.10, 0.05], [0.28, 0.16, 0.08], [0.25, 0.32, 0.18], [0.25, 0.38, 0.52], [0.35, 0.42, 0.45]])
+GREY = np.array([0.58, 0.57, 0.56])
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Colours:
 
 def choose_colours(person: Identity, random: np.random.Generator) -> Colours:
     """Skin, hair and eyes that go with the speaker's origins and age; cloth of any muted colour."""
-    melanin = float(np.clip(person.origins @ [3.4, .9, .5] + random.normal(0, .35), 0, 4))
+    melanin = float(np.clip(person.origins @ [3.4, 0.9, 0.5] + random.normal(0, 0.35), 0, 4))
     skin = np.array([np.interp(melanin, range(5), channel) for channel in SKIN_TONES.T])
-    fair = person.origins[2] > .5
-    hair = HAIR_TONES[random.integers(len(HAIR_TONES)) if fair else random.choice(3, p=[.6, .3, .1])]
+    fair = person.origins[2] > 0.5
+    hair = HAIR_TONES[random.integers(len(HAIR_TONES)) if fair else random.choice(3, p=[0.6, 0.3, 0.1])]
     iris = IRIS_TONES[random.integers(len(IRIS_TONES)) if fair else random.integers(2)]
     grey = float(step(46, 72, person.age + random.normal(0, 4)))
     wrinkles = float(step(32, 72, person.age))
-    rouge = random.uniform(0, 1) if person.sex == 'female' else 0
-    lips = skin * ([.88, .70, .67] + rouge * np.array([-.02, -.18, -.13])) + [.03, 0, .01]
-    hue = random.uniform(.15, .75, 3)
-    cloth = hue.mean() + (hue - hue.mean()) * .6
+    rouge = random.uniform(0, 1) if person.sex == "female" else 0
+    lips = skin * ([0.88, 0.70, 0.67] + rouge * np.array([-0.02, -0.18, -0.13])) + [0.03, 0, 0.01]
+    hue = random.uniform(0.15, 0.75, 3)
+    cloth = hue.mean() + (hue - hue.mean()) * 0.6
     return Colours(skin, lips, hair + (GREY - hair) * grey, iris, cloth, wrinkles)
 
 
@@ -83,9 +83,9 @@ def atlas_places() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @functools.cache
 def atlas_mask(name: str) -> np.ndarray:
     """One of the mesh's own masks (`lips`, `ears`, `inside-mouth`, ...) at the texels of `atlas_places`, in 0..1."""
-    path = data_folder() / f'mpfb2/textures/mpfb_{name}.jpg'
+    path = data_folder() / f"mpfb2/textures/mpfb_{name}.jpg"
     _, rows, columns = atlas_places()
-    picture = np.asarray(Image.open(path).convert('L').resize((ATLAS, ATLAS)), np.float32)
+    picture = np.asarray(Image.open(path).convert("L").resize((ATLAS, ATLAS)), np.float32)
     return picture[rows, columns] / 255
 
 

@@ -27,10 +27,10 @@ class Part:
     uvs: np.ndarray
     uv_faces: np.ndarray
     texture: np.ndarray
-    wrap: tuple[float, float, float] = (.35, .35, .35)
-    gloss: float = 0.
+    wrap: tuple[float, float, float] = (0.35, 0.35, 0.35)
+    gloss: float = 0.0
     both_sides: bool = False
-    bias: float = 0.
+    bias: float = 0.0
     lift: np.ndarray | None = None
 
 
@@ -49,15 +49,18 @@ def bake_positions(vertices: np.ndarray, uvs: np.ndarray, faces: np.ndarray, uv_
             continue
         for y in range(max(0, int(min(y0, y1, y2)) - 2), min(size, int(max(y0, y1, y2)) + 3)):
             for x in range(max(0, int(min(x0, x1, x2)) - 2), min(size, int(max(x0, x1, x2)) + 3)):
-                w1 = ((x + .5 - x0) * (y2 - y0) - (x2 - x0) * (y + .5 - y0)) / area
-                w2 = ((x1 - x0) * (y + .5 - y0) - (x + .5 - x0) * (y1 - y0)) / area
+                w1 = ((x + 0.5 - x0) * (y2 - y0) - (x2 - x0) * (y + 0.5 - y0)) / area
+                w2 = ((x1 - x0) * (y + 0.5 - y0) - (x + 0.5 - x0) * (y1 - y0)) / area
                 w0 = 1 - w1 - w2
                 lowest = min(w0, w1, w2)
                 near = lowest * np.sqrt(abs(area)) > -2  # a margin around each seam, for bilinear look-up
                 if lowest >= 0 or (near and np.isnan(places[y, x, 0])):
                     for k in range(3):
-                        places[y, x, k] = (w0 * vertices[faces[face, 0], k] + w1 * vertices[faces[face, 1], k]
-                                           + w2 * vertices[faces[face, 2], k])
+                        places[y, x, k] = (
+                            w0 * vertices[faces[face, 0], k]
+                            + w1 * vertices[faces[face, 1], k]
+                            + w2 * vertices[faces[face, 2], k]
+                        )
     return places
 
 
@@ -82,8 +85,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def draw(points, normals, faces, uvs, uv_faces, texture, camera, light, ambient, wrap, gloss, both_sides, bias,
-         image, depth):
+def draw(points, normals, faces, uvs, uv_faces, texture, camera, light, ambient, wrap, gloss, both_sides, bias, image, depth):
     """Draw the triangles of one part into `image` [H, W, 3] against `depth` [H, W], both changed in place.
 
     points : float32 [n, 3], millimetres; camera : (fx, fy, cx, cy) in pixels of `image`
@@ -103,14 +105,14 @@ def draw(points, normals, faces, uvs, uv_faces, texture, camera, light, ambient,
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area == 0 or (area > 0 and not both_sides):
             continue
-        side = 1. if area < 0 else -1.
+        side = 1.0 if area < 0 else -1.0
         ta, tb, tc = uv_faces[face, 0], uv_faces[face, 1], uv_faces[face, 2]
         left, right = max(0, int(min(x0, x1, x2))), min(width - 1, int(max(x0, x1, x2)) + 1)
         # barycentric weights change by a constant from pixel to pixel
         dx1, dx2 = (y2 - y0) / area, (y0 - y1) / area
         for y in range(max(0, int(min(y0, y1, y2))), min(height - 1, int(max(y0, y1, y2)) + 1) + 1):
-            start1 = ((left + .5 - x0) * (y2 - y0) - (x2 - x0) * (y + .5 - y0)) / area
-            start2 = ((x1 - x0) * (y + .5 - y0) - (left + .5 - x0) * (y1 - y0)) / area
+            start1 = ((left + 0.5 - x0) * (y2 - y0) - (x2 - x0) * (y + 0.5 - y0)) / area
+            start2 = ((x1 - x0) * (y + 0.5 - y0) - (left + 0.5 - x0) * (y1 - y0)) / area
             for x in range(left, right + 1):
                 w1, w2 = start1 + dx1 * (x - left), start2 + dx2 * (x - left)
                 w0 = 1 - w1 - w2
@@ -119,36 +121,44 @@ def draw(points, normals, faces, uvs, uv_faces, texture, camera, light, ambient,
                 z = w0 * z0 + w1 * z1 + w2 * z2 - bias
                 if z >= depth[y, x]:
                     continue
-                u = (w0 * uvs[ta, 0] + w1 * uvs[tb, 0] + w2 * uvs[tc, 0]) * columns - .5
-                v = (1 - w0 * uvs[ta, 1] - w1 * uvs[tb, 1] - w2 * uvs[tc, 1]) * rows - .5
-                u, v = min(max(u, 0.), columns - 1.001), min(max(v, 0.), rows - 1.001)
+                u = (w0 * uvs[ta, 0] + w1 * uvs[tb, 0] + w2 * uvs[tc, 0]) * columns - 0.5
+                v = (1 - w0 * uvs[ta, 1] - w1 * uvs[tb, 1] - w2 * uvs[tc, 1]) * rows - 0.5
+                u, v = min(max(u, 0.0), columns - 1.001), min(max(v, 0.0), rows - 1.001)
                 i, j = int(v), int(u)
                 p, q = v - i, u - j
                 k00, k01, k10, k11 = (1 - p) * (1 - q), (1 - p) * q, p * (1 - q), p * q
-                alpha = (k00 * texture[i, j, 3] + k01 * texture[i, j + 1, 3]
-                         + k10 * texture[i + 1, j, 3] + k11 * texture[i + 1, j + 1, 3])
-                if alpha < .02:
+                alpha = (
+                    k00 * texture[i, j, 3]
+                    + k01 * texture[i, j + 1, 3]
+                    + k10 * texture[i + 1, j, 3]
+                    + k11 * texture[i + 1, j + 1, 3]
+                )
+                if alpha < 0.02:
                     continue
                 nx = side * (w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0])
                 ny = side * (w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1])
                 nz = side * (w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2])
                 length = np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
                 facing = (nx * light[0] + ny * light[1] + nz * light[2]) / length
-                shine = 0.
+                shine = 0.0
                 if gloss > 0:
-                    mirror = max(0., (nx * half_x + ny * half_y + nz * half_z) / length)
+                    mirror = max(0.0, (nx * half_x + ny * half_y + nz * half_z) / length)
                     mirror *= mirror
                     mirror *= mirror
                     mirror *= mirror
                     shine = gloss * mirror * mirror  # the 16th power
-                sky = ambient * (.85 - .15 * ny / length)
+                sky = ambient * (0.85 - 0.15 * ny / length)
                 for k in range(3):
-                    colour = (k00 * texture[i, j, k] + k01 * texture[i, j + 1, k]
-                              + k10 * texture[i + 1, j, k] + k11 * texture[i + 1, j + 1, k])
-                    diffuse = max(0., (facing + wrap[k]) / (1 + wrap[k]))
+                    colour = (
+                        k00 * texture[i, j, k]
+                        + k01 * texture[i, j + 1, k]
+                        + k10 * texture[i + 1, j, k]
+                        + k11 * texture[i + 1, j + 1, k]
+                    )
+                    diffuse = max(0.0, (facing + wrap[k]) / (1 + wrap[k]))
                     colour = colour * (sky + (1 - ambient) * 1.25 * diffuse) + shine
                     image[y, x, k] += alpha * (colour - image[y, x, k])
-                if alpha > .5:
+                if alpha > 0.5:
                     depth[y, x] = z
 
 
@@ -165,5 +175,5 @@ def shrink(image: np.ndarray, scale: int, noise: np.ndarray) -> np.ndarray:
                     for j in range(scale):
                         total += image[y * scale + i, x * scale + j, k]
                 value = total / (scale * scale) + noise[y, x, k]
-                small[y, x, k] = np.uint8(min(max(value, 0.), 1.) * 255 + .5)
+                small[y, x, k] = np.uint8(min(max(value, 0.0), 1.0) * 255 + 0.5)
     return small

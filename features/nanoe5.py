@@ -141,9 +141,7 @@ def _tokenizer(pieces: list[str], scores: np.ndarray, bos: int, eos: int, unknow
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", bos), ("</s>", eos)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", bos), ("</s>", eos)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
@@ -154,5 +152,3 @@ def _tokenizer(pieces: list[str], scores: np.ndarray, bos: int, eos: int, unknow
         sep_token="</s>",
         model_max_length=512,
     )
-
-

@@ -1,6 +1,6 @@
 """Audio features of one video's clips.
 
-    python -m pipeline.audio --clips build/clips/video_0001 --output build/features/audio/video_0001.h5
+python -m pipeline.audio --clips build/clips/video_0001 --output build/features/audio/video_0001.h5
 """
 
 import argparse

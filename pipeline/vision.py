@@ -41,28 +41,22 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
 
 def clip_features(folder: Path, clip: Clip, models: VisionModels, coordinates: str, minimum_confidence: float) -> ClipFeatures:
     """Features, flags and message of one row of clips.csv in `folder`."""
-    where = f"video {folder.name}, clip {clip.clip_id}"
+    where = f"{folder.name}/{clip.clip_id}"
     frames = read_frames(folder / clip.video) if clip.video else ()
     found = extract_vision(frames, models, coordinates=coordinates, minimum_confidence=minimum_confidence)
-    extras = {"success": found.success, "confidence": found.confidence}
-    flag, message = "", ""
-    if not len(found.values):
+    features = ClipFeatures(found.values, {"success": found.success, "confidence": found.confidence})
+    count, seen = len(found.success), int(found.success.sum())
+    if count == 0:
         reason = f"{clip.video} cannot be decoded" if clip.video else "no video was cut"
-        flag, message = "no_video", f"{where}: {reason}; check the raw video, its path and its times in the manifest."
-    elif not found.success.any():
-        flag, message = (
-            "no_face",
-            (
-                f"{where}: no face in {len(found.success)} frames; check that the clip shows a "
-                "person, or lower minimum_confidence."
-            ),
-        )
-    elif found.success.mean() < FEW_FRAMES:
-        flag, message = (
-            "face_in_few_frames",
-            (f"{where}: a face in only {found.success.sum()} of {len(found.success)} frames; check what the clip shows."),
-        )
-    return ClipFeatures(found.values, extras, [flag] if flag else [], message)
+        features.flags = ["no_video"]
+        features.message = f"{where}: {reason}; check the raw video, its path and its times in the manifest"
+    elif seen == 0:
+        features.flags = ["no_face"]
+        features.message = f"{where}: no face in {count} frames; check that it shows a person, or lower `minimum_confidence`"
+    elif seen < FEW_FRAMES * count:
+        features.flags = ["face_in_few_frames"]
+        features.message = f"{where}: a face in only {seen} of {count} frames; check what the clip shows"
+    return features
 
 
 def extract(folder: Path, output: Path, coordinates: str, minimum_confidence: float) -> None:

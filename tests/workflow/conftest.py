@@ -105,7 +105,8 @@ def make_manifest(raw: Path) -> pd.DataFrame:
         if name == "empty_text":
             row["text"] = ""
         if name == "long_text":
-            row["text"] = "天地玄黄宇宙洪荒日月盈昃" * 50
+            characters = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜"
+            row["text"] = (characters * 20)[:600]
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

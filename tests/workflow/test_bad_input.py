@@ -20,7 +20,7 @@ def quality(finished):
         ("truncated", "truncated", "replace the file"),
         ("text_file", "unreadable_video", "replace the file"),
         ("no_audio", "no_audio", "replace the file"),
-        ("black", "no_face", ""),
+        ("black", "no_face", "check that it shows a person"),
         ("end_beyond", "end_beyond_video", "correct end"),
         ("empty_text", "empty_text", "fill in `text`"),
         ("long_text", "text_truncated", "split the clip"),

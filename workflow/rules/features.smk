@@ -61,8 +61,9 @@ rule vision:
     output:
         "<build>/features/vision/{video_id}.h5",
     params:
-        coordinates=config["vision"]["coordinates"],
+        vision=config["vision"],
     log:
         "<logs>/vision/{video_id}.log",
     shell:
-        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.coordinates} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
+        " --minimum-confidence {params.vision[minimum_confidence]} --output {output:q} 2>&1 | tee {log:q}"

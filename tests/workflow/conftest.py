@@ -53,6 +53,19 @@ class Project:
         return jobs
 
 
+def copy_rooms(folder: Path) -> None:
+    for room in ROOMS:
+        copy = shutil.copytree if (ROOT / room).is_dir() else shutil.copy2
+        copy(ROOT / room, folder / room)
+
+
+@pytest.fixture
+def empty_project(tmp_path) -> Path:
+    """A copy of the project without any data."""
+    copy_rooms(tmp_path)
+    return tmp_path
+
+
 def encode(path: Path, frames: np.ndarray, seconds: float, sound: bool = True) -> None:
     """Write frames [n, height, width, 3] at 30 Hz and a gliding tone as an mp4."""
     height, width = frames.shape[1:3]
@@ -115,10 +128,7 @@ def make_manifest(raw: Path) -> pd.DataFrame:
 def finished(tmp_path_factory) -> Project:
     """The project after a whole run. Tests must not change it: use `project`."""
     folder = tmp_path_factory.mktemp("项目 a")
-    for room in ROOMS:
-        source = ROOT / room
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, folder / room)
+    copy_rooms(folder)
     make_raw_videos(folder / "原始 raw")
     make_manifest(folder / "原始 raw").to_csv(folder / "data_manifest.csv", index=False)
     systems = {path.stem: {"max_epochs": 2} for path in (folder / "config" / "models").glob("*.yaml")}

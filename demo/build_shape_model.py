@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from demo.identity import identity_vertices
 from demo.mesh import LANDMARKS, face_units, to_camera_axes
+from demo.pose import similarity
 from features.landmarks import MIRROR_OF_68
 from features.openface import N_MODES
 from features.shape_model import ARRAYS
 from pipeline.io import replacing
 
-FIRST_SEED, HEADS, EXPRESSIONS = 1000, 150, 20  # seeds apart from those of the demo corpus
+FIRST_SEED, HEADS, EXPRESSIONS = 100_000, 150, 20  # seeds apart from those of the demo corpus
 ROUNDS = 10  # of the Procrustes analysis
 
 
@@ -41,13 +42,6 @@ def head_shapes(seed: int, units: np.ndarray, names: list[str]) -> np.ndarray:
     neutral = to_camera_axes(identity_vertices(seed)[LANDMARKS])
     amplitudes = np.array([random_expression(random, names) for _ in range(EXPRESSIONS)])
     return np.concatenate([neutral[None], neutral + np.tensordot(amplitudes, units, 1)])
-
-
-def similarity(shape: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """Scale and rotation [3, 3] that bring a centred `shape` nearest to a centred `target` (Kabsch, Umeyama)."""
-    left, values, right = np.linalg.svd(shape.T @ target)
-    sign = np.array([1, 1, np.linalg.det(left @ right)])
-    return float((values * sign).sum() / (shape**2).sum()), (left * sign @ right).T
 
 
 def procrustes(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

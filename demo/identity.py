@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo.mesh import LANDMARKS, base_mesh, face_units, shape_target
+from demo.pose import similarity
 
 ORIGINS = ("african", "asian", "caucasian")
 ORIGIN_SHARES = (0.12, 0.70, 0.18)  # most speakers of a Chinese corpus look East Asian
@@ -85,13 +86,23 @@ def identity(seed: int, sex: str | None = None, age: float | None = None) -> Ide
     for name, weight in weights.items():
         vertices += np.float32(weight) * shape_target(name)
     vertices += close_mouth(vertices)
-    vertices += base_mesh().vertices[LANDMARKS].mean(0) - vertices[LANDMARKS].mean(0)  # stature moves nothing
-    return Identity(seed, sex, age, origins, float(fat), float(muscle), vertices)
+    return Identity(seed, sex, age, origins, float(fat), float(muscle), upright(vertices))
 
 
 def identity_vertices(seed: int) -> np.ndarray:
     """Neutral shape of a seed's speaker: float32 [n, 3], decimetres in model axes; no picture is made."""
     return identity(seed).vertices
+
+
+def upright(vertices: np.ndarray) -> np.ndarray:
+    """A shape moved and turned so that its face stands where that of the base mesh stands and looks the same way.
+
+    Stature must move nothing, and a pose of 0 must mean the same for everybody. The targets of a jaw or a forehead tilt
+    the face by up to 5 degrees against the axes of the mesh; what counts is the face (least squares over the 68 points).
+    """
+    reference, face = base_mesh().vertices[LANDMARKS], vertices[LANDMARKS]
+    _, rotation = similarity(face - face.mean(0), reference - reference.mean(0))
+    return ((vertices - face.mean(0)) @ rotation.T + reference.mean(0)).astype(np.float32)
 
 
 def close_mouth(vertices: np.ndarray) -> np.ndarray:

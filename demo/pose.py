@@ -24,3 +24,10 @@ def rotation_to_euler(rotation: np.ndarray) -> tuple[float, float, float]:
     pitch = np.arctan2(-rotation[1, 2], rotation[2, 2])
     roll = np.arctan2(-rotation[0, 1], rotation[0, 0])
     return float(pitch), float(yaw), float(roll)
+
+
+def similarity(shape: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """Scale and rotation [3, 3] that bring a centred `shape` nearest to a centred `target` (Kabsch, Umeyama)."""
+    left, values, right = np.linalg.svd(shape.T @ target)
+    sign = np.array([1, 1, np.linalg.det(left @ right)])
+    return float((values * sign).sum() / (shape**2).sum()), (left * sign @ right).T

@@ -5,6 +5,7 @@ Columns: `log_f0` (natural logarithm of F0 in Hz, 0 where unvoiced; or `zcr`, th
 Their released files hold the zero-crossing rate in the place of log F0; `first="zcr"` reproduces that.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import librosa
@@ -99,5 +100,8 @@ def extract_audio(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
     else:
         first = librosa.feature.zero_crossing_rate(padded, hop_length=HOP_LENGTH)[0]
     mfcc = librosa.feature.mfcc(y=padded, sr=SAMPLE_RATE, n_mfcc=20, hop_length=HOP_LENGTH, htk=True)
-    chroma = librosa.feature.chroma_cqt(y=padded, sr=SAMPLE_RATE, hop_length=HOP_LENGTH)
+    with warnings.catch_warnings():
+        # The lowest octaves of the CQT are computed on a decimated copy, which is short for any speech clip.
+        warnings.filterwarnings("ignore", "n_fft=.* is too large|Trying to estimate tuning", UserWarning)
+        chroma = librosa.feature.chroma_cqt(y=padded, sr=SAMPLE_RATE, hop_length=HOP_LENGTH)
     return np.vstack([first[None], mfcc, chroma]).T[:frames].astype(np.float32)

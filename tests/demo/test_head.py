@@ -7,8 +7,8 @@ import pytest
 
 from demo.head import Head
 from demo.identity import identity, identity_vertices
-from demo.mesh import LANDMARKS, data_folder, face_units, landmark_points, unit_names
-from demo.pose import euler_to_rotation, rotation_to_euler
+from demo.mesh import LANDMARKS, base_mesh, data_folder, face_units, landmark_points, unit_names
+from demo.pose import euler_to_rotation, rotation_to_euler, similarity
 
 INNER_UPPER, INNER_LOWER = [61, 62, 63], [67, 66, 65]
 
@@ -119,6 +119,17 @@ def test_neutral_face_moves_rigidly_with_the_pose():
     face = rest.landmarks_3d - rest.translation  # in the head's own axes
     assert np.abs(face.mean(0)).max() < 0.01
     assert np.abs(face @ turned.rotation.T + turned.translation - turned.landmarks_3d).max() < 0.5
+
+
+def test_a_pose_of_zero_is_the_same_for_everybody():
+    """Faces of different people at pose 0 differ in shape, not in direction: the best rotation between them is none."""
+    shapes = [landmark_points(identity_vertices(seed)) for seed in (3, 1002, 1009)]
+    shapes = [shape - shape.mean(0) for shape in shapes]
+    reference = landmark_points(base_mesh().vertices)
+    for shape in shapes:
+        _, rotation = similarity(shape, reference - reference.mean(0))
+        assert np.abs(rotation - np.eye(3)).max() < 1e-3
+    assert np.abs(shapes[0] - shapes[1]).max() > 3  # mm
 
 
 @pytest.mark.parametrize(

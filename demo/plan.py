@@ -41,15 +41,17 @@ EXPRESSIONS = {
     "brows": ({"browInnerUp": 0.5, "browOuterUp": 0.6}, {"browDown": 0.9}),
     "nose": ({"eyeWide": 0.3, "mouthUpperUp": 0.25}, {"noseSneer": 0.7}),
 }
+AGES = (20.0, 72.0)  # years
 _CENTRAL_UNITS = {"browInnerUp", "mouthShrugLower"}
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who talks in a video: the seed and sex of the head, the voice, and what is normal for it (see `Prosody`)."""
+    """Who talks in a video: seed, sex and age of the head, the voice, and what is normal for it (see `Prosody`)."""
 
     seed: int
     sex: str
+    age: float
     voice: str
     pitch: float
     rate: float
@@ -88,11 +90,13 @@ def plan_corpus(videos: int, clips_per_video: int, seed: int) -> list[ClipPlan]:
     order = np.random.default_rng([seed, 3]).permutation(count)
     labels = labels[order]
     modes = draw_modes(labels[:, 0], seed)
+    # Evenly spread, so that also a handful of speakers has young and old.
+    ages = np.random.default_rng([seed, 5]).permutation(np.linspace(*AGES, videos))
     plans: list[ClipPlan] = []
     used: set[str] = set()
     for video in range(videos):
         rng = np.random.default_rng([seed, 4, video])
-        speaker = _draw_speaker(seed, video, rng)
+        speaker = _draw_speaker(seed, video, float(ages[video]), rng)
         end = 0.0
         for clip in range(clips_per_video):
             row = video * clips_per_video + clip
@@ -127,11 +131,12 @@ def _on_grid(seconds: float) -> float:
     return float(np.round(np.ceil(np.round(seconds / GRID, 6)) * GRID, 1))
 
 
-def _draw_speaker(seed: int, video: int, rng: np.random.Generator) -> Speaker:
+def _draw_speaker(seed: int, video: int, age: float, rng: np.random.Generator) -> Speaker:
     sex = ("female", "male")[(seed + video) % 2]
     return Speaker(
         seed=1000 * seed + video,
         sex=sex,
+        age=age,
         voice=f"cmn+{VOICES[sex][video // 2 % len(VOICES[sex])]}",
         pitch=float(rng.uniform(*BASE_PITCH[sex])),
         rate=float(rng.uniform(250, 275)),

@@ -64,7 +64,8 @@ def mix_sound(clips: list[ClipPlan], speech: list[tuple[np.ndarray, list[Phoneme
 
 def speaker_head(clips: list[ClipPlan]) -> Head:
     """The head of the speaker of these clips."""
-    return Head(clips[0].speaker.seed, width=WIDTH, height=HEIGHT, sex=clips[0].speaker.sex)
+    speaker = clips[0].speaker
+    return Head(speaker.seed, width=WIDTH, height=HEIGHT, sex=speaker.sex, age=speaker.age)
 
 
 def render_frames(head: Head, animation: Animation) -> Iterator[Frame]:

@@ -67,3 +67,16 @@ rule vision:
     shell:
         "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
         " --minimum-confidence {params.vision[minimum_confidence]} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule openface_csv:
+    """Giving the facial features of {wildcards.video_id} as OpenFace's CSV files"""
+    input:
+        script="pipeline/openface_csv.py",
+        features="<build>/features/vision/{video_id}.h5",
+    output:
+        directory("<results>/openface_csv/{video_id}"),
+    log:
+        "<logs>/openface_csv/{video_id}.log",
+    shell:
+        "python -m pipeline.openface_csv --features {input.features:q} --output {output:q} > {log:q} 2>&1"

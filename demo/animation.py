@@ -115,7 +115,7 @@ def animate(clips: list[ClipPlan], speech: list[tuple[np.ndarray, list[Phoneme]]
         for name in sides(unit):
             face[name] *= 1 - 0.5 * np.minimum(lips["mouthPucker"] + lips["mouthFunnel"], 1)
     units = np.stack([face[name] + lips[name] for name in names], axis=1)
-    pose = np.stack([_wander(frames, 1.3, reach, random) for reach in np.deg2rad([20, 12, 12])], axis=1)
+    pose = np.stack([_spread(_wander(frames, 1.3, reach, random)) for reach in np.deg2rad([20, 12, 12])], axis=1)
     offset = np.stack([_wander(frames, 1.5, reach, random) for reach in (10, 6, 15)], axis=1)
     return Animation(np.clip(units, 0, 1), pose, _gaze(pose, frames, random), offset)
 
@@ -236,6 +236,12 @@ def _wander(frames: int, period: float, reach: float, random: np.random.Generato
     half = round(period * FRAME_RATE)
     noise = np.convolve(random.standard_normal(frames + 2 * half), np.hanning(2 * half + 1), mode="valid")
     return noise / np.abs(noise).max() * reach
+
+
+def _spread(curve: np.ndarray) -> np.ndarray:
+    """A curve with the same largest excursion that uses its whole range, where noise keeps near the middle."""
+    flat = np.tanh(0.7 * curve / curve.std())
+    return flat / np.abs(flat).max() * np.abs(curve).max()
 
 
 def _smooth(curve: np.ndarray, width: float) -> np.ndarray:

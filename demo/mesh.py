@@ -91,7 +91,6 @@ LANDMARKS = np.array(
 # The data draws these units too faintly for a full expression; amplitude 1 means this many times its offsets.
 UNIT_GAINS = {"browDown": 1.4, "mouthFrown": 1.5, "noseSneer": 1.6, "cheekSquint": 1.3, "mouthStretch": 1.3}
 BUST_FLOOR = 3.6  # nothing below this height is ever in the picture
-BODY_VERTICES = 13380  # the skin's vertices come first; helpers (eyes, teeth, tongue, ...) follow
 
 
 @dataclass(frozen=True)

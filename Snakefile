@@ -17,12 +17,20 @@ if not workflow.overwrite_configfiles:
 validate(config, "workflow/schemas/config.schema.yaml")
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/demo.smk"
-include: "workflow/rules/clips.smk"
-include: "workflow/rules/features.smk"
-include: "workflow/rules/dataset.smk"
+# A published feature file takes the place of all that is done with raw videos.
+if not FEATURES_FILE:
+
+    include: "workflow/rules/demo.smk"
+    include: "workflow/rules/clips.smk"
+    include: "workflow/rules/features.smk"
+    include: "workflow/rules/dataset.smk"
+
+include: "workflow/rules/feature_files.smk"
+include: "workflow/rules/quality.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/tune.smk"
 
 rule all:
     """Every table and figure"""

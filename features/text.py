@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 
 @dataclass
@@ -21,6 +21,8 @@ class TokenVectors:
     ----------
     values : np.ndarray [shape=(tokens, hidden)]
         float32.
+    ids : np.ndarray [shape=(tokens,)]
+        int32, the tokens in the encoder's vocabulary.
     tokens : list of str
         [CLS], the pieces, [SEP].
     offsets : np.ndarray [shape=(tokens, 2)]
@@ -30,9 +32,30 @@ class TokenVectors:
     """
 
     values: np.ndarray
+    ids: np.ndarray
     tokens: list[str]
     offsets: np.ndarray
     truncated: bool
+
+
+def load_model(name: str | Path) -> PreTrainedModel:
+    """A transformers encoder in float32, without pooler: a local folder, or a model of the hub.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder and the hub cannot be reached.
+    """
+    try:
+        config = AutoConfig.from_pretrained(str(name))
+        # Token vectors are wanted: BERT's pooler would only be in the way (and random where a checkpoint has none).
+        pooler = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
+        return AutoModel.from_pretrained(str(name), dtype=torch.float32, use_safetensors=True, **pooler)
+    except OSError as error:
+        raise OSError(
+            f"text encoder '{name}': neither a local folder with a safetensors checkpoint nor a model that the hub gives; "
+            "set `text: encoder:` to a local folder, or connect to the network"
+        ) from error
 
 
 class Encoder:
@@ -50,17 +73,8 @@ class Encoder:
     """
 
     def __init__(self, name: str | Path) -> None:
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
-            config = AutoConfig.from_pretrained(str(name))
-            # Token vectors are wanted: BERT's pooler would only be in the way (and random where a checkpoint has none).
-            pooler = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
-            self.model = AutoModel.from_pretrained(str(name), dtype=torch.float32, use_safetensors=True, **pooler)
-        except OSError as error:
-            raise OSError(
-                f"text encoder '{name}': neither a local folder with a safetensors checkpoint nor a model that the hub gives; "
-                "set `text: encoder:` to a local folder, or connect to the network"
-            ) from error
+        self.model = load_model(name)
+        self.tokenizer = AutoTokenizer.from_pretrained(str(name), use_fast=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.eval().to(self.device)
         self.hidden = self.model.config.hidden_size
@@ -101,8 +115,10 @@ class Encoder:
             states = self.model(**batch.to(self.device)).last_hidden_state.float().cpu().numpy()
             for row, i in enumerate(chosen):
                 count = int(batch["attention_mask"][row].sum())
-                tokens = self.tokenizer.convert_ids_to_tokens(batch["input_ids"][row, :count].tolist())
-                vectors[i] = TokenVectors(states[row, :count], tokens, offsets[row, :count], lengths[i] > self.longest)
+                ids = batch["input_ids"][row, :count].cpu().numpy().astype(np.int32)
+                tokens = self.tokenizer.convert_ids_to_tokens(ids.tolist())
+                truncated = lengths[i] > self.longest
+                vectors[i] = TokenVectors(states[row, :count], ids, tokens, offsets[row, :count], truncated)
         return [vectors[i] for i in range(len(texts))]
 
     def digest(self) -> str:

@@ -24,6 +24,7 @@ class LateFusionConfig(Config):
     pooling: str = "mean"  # of audio and vision over time; 'padded_mean' divides by the corpus's longest clip, as MMSA does
 
     def __post_init__(self):
+        super().__post_init__()
         require_modalities("hidden", self.hidden)
         if self.subnet_weight_decay:
             require_modalities("subnet_weight_decay", self.subnet_weight_decay)
@@ -54,6 +55,10 @@ class LateFusion(System):
                 for task, width in config.head_hidden.items()
             }
         )
+
+    @classmethod
+    def means_suffice(cls, config: LateFusionConfig) -> tuple[str, ...]:
+        return ("audio", "vision") if config.pooling == "mean" else ()
 
     def fuse(self, representations: dict[str, Tensor]) -> Tensor:
         """{modality: Tensor [shape=(B, D)]} -> Tensor [shape=(B,)]."""

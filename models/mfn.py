@@ -26,6 +26,7 @@ class MFNConfig(Config):
     alignment: str = "ctc"  # or 'avg_pool'
 
     def __post_init__(self):
+        super().__post_init__()
         require_modalities("hidden", self.hidden)
 
 

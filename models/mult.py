@@ -25,6 +25,7 @@ class MulTConfig(Config):
     output_dropout: float
 
     def __post_init__(self):
+        super().__post_init__()
         require_modalities("kernel", self.kernel)
         require_modalities("attention_dropout", self.attention_dropout)
         if any(kernel % 2 == 0 for kernel in self.kernel.values()):

@@ -9,6 +9,7 @@ import difflib
 import typing
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,8 @@ TASK_MODALITY = {"T": "text", "A": "audio", "V": "vision"}
 class Sequences(typing.NamedTuple):
     """One modality of a batch.
 
-    values : Tensor [shape=(B, L, D)], zero beyond a clip's last frame. lengths : Tensor [shape=(B,)], int64, at least 1.
+    values : Tensor [shape=(B, L, D)], zero beyond a clip's last frame; of token ids int64 [shape=(B, L)].
+    lengths : Tensor [shape=(B,)], int64, at least 1.
     """
 
     values: Tensor
@@ -32,7 +34,17 @@ class Sequences(typing.NamedTuple):
         return torch.arange(self.values.shape[1], device=self.lengths.device) < self.lengths[:, None]
 
 
-Batch = dict[str, Sequences]
+Batch = dict[str, Sequences]  # an entry per modality; for a system that `reads_tokens` also 'tokens'
+
+
+class Clips(typing.Protocol):
+    """The corpus, as far as a system may look into it while it trains; a clip is named by its index."""
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Features of the clips at `indices`."""
+
+    def batch_labels(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """{task: Tensor [shape=(B,)]}, NaN where a label is absent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +58,40 @@ class Config:
     max_epochs: int = 100
     gradient_clip: float = 0.0  # largest norm of the gradient; 0 leaves it as it is
     accumulate: int = 1  # batches per optimiser step
+    decoupled_weight_decay: bool = False  # AdamW in place of Adam
+    warmup_epochs: int = 0  # the learning rate rises linearly over these epochs
+    cosine_decay: bool = False  # behind the warm-up the learning rate falls along a cosine, to 0 at max_epochs
+    similar_lengths: str = ""  # modality by whose length clips are put together in training batches; empty: at random
+    precision: str = "fp32"  # or 'bf16': matrix products in bfloat16
+
+    def __post_init__(self):
+        if self.similar_lengths not in ("", *MODALITIES):
+            raise ValueError(f"key 'similar_lengths': '{self.similar_lengths}' is none of {', '.join(MODALITIES)}")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"key 'precision': '{self.precision}' is neither 'fp32' nor 'bf16'")
 
 
 class System(nn.Module):
-    """Base of all systems.
+    """Base of all systems that are trained by gradient.
 
     Subclasses take ``(config, widths, lengths)``: their configuration, the width of each modality's frames and the
-    largest number of frames of each modality in the corpus; and define ``forward(batch) -> {task: Tensor [shape=(B,)]}``.
+    largest number of frames of each modality in the corpus; and define ``forward(batch)``, which gives
+    {task: Tensor [shape=(B,)]} and, if its loss needs them, further tensors under other names.
+
+    A system that fine-tunes the text encoder sets `reads_tokens` and takes a fourth argument, the pre-trained
+    `models.text_encoder.TextEncoder`; its batches have the token ids as 'tokens'.
 
     Parameters
     ----------
     config : Config
     task_weights : dict of str to float
-        Weight of each task in the loss; its keys are the tasks the system predicts.
+        Weight of each task in the loss; its keys are the tasks that the system learns from labels.
     """
 
     config_class: type[Config]
+    reads_tokens = False
+    squared_error = False  # tasks are learned with the squared error, not the absolute one
+    pretraining_epochs = 0  # epochs before the multimodal task is learned; early stopping counts from there
 
     def __init__(self, config: Config, task_weights: dict[str, float]):
         super().__init__()
@@ -71,25 +101,47 @@ class System(nn.Module):
         self.config = config
         self.task_weights = dict(task_weights)
 
-    def loss(self, outputs: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
-        """Weighted sum over tasks of the L1 loss (CH-SIMS, equation 4, first term), over the labels that are present.
+    def task_loss(self, outputs: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
+        """Weighted sum over tasks of the mean error (CH-SIMS, equation 4, first term), over the labels that are present.
 
+        This loss on the validation split chooses the epoch.
         outputs and labels : {task: Tensor [shape=(B,)]}; an absent label is NaN and counts in no mean.
         """
         total = torch.zeros((), device=next(iter(outputs.values())).device)
         for task, weight in self.task_weights.items():
             present = ~torch.isnan(labels[task])
+            error = (outputs[task] - labels[task])[present]
+            error = error.square() if self.squared_error else error.abs()
             # Of a batch without any label of the task the mean would be 0 / 0.
-            error = (outputs[task] - labels[task])[present].abs().sum() / present.sum().clamp_min(1)
-            total = total + weight * error
+            total = total + weight * error.sum() / present.sum().clamp_min(1)
         return total
+
+    def loss(self, outputs: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
+        """What training minimises: `task_loss`, to which a system may add terms."""
+        return self.task_loss(outputs, labels)
+
+    def training_loss(self, clips: Clips, indices: np.ndarray) -> Tensor:
+        """Loss of the training batch with the clips at `indices`; a system that compares clips may fetch more of them."""
+        return self.loss(self(clips.batch(indices)), clips.batch_labels(indices))
+
+    def begin_epoch(self, epoch: int, clips: Clips, train: np.ndarray) -> None:
+        """Called before each epoch, counted from 1, with the indices of the train split."""
+
+    @classmethod
+    def means_suffice(cls, config: Config) -> tuple[str, ...]:
+        """Modalities of which the system uses the mean over time alone; they may come as sequences of that one frame."""
+        return ()
+
+    def generated_labels(self) -> dict[str, Tensor]:
+        """Labels that the system made for itself, as they are after an epoch: {task: Tensor [shape=(clips of train,)]}."""
+        return {}
 
     def parameter_groups(self) -> list[dict]:
         """Groups of parameters for the optimiser, each with its own weight decay or learning rate."""
         return [{"params": list(self.parameters()), "weight_decay": self.config.weight_decay}]
 
 
-ConfigType = typing.TypeVar("ConfigType", bound=Config)
+ConfigType = typing.TypeVar("ConfigType")
 
 
 def build_config(config_class: type[ConfigType], values: dict) -> ConfigType:
@@ -115,6 +167,8 @@ def _typed(key: str, value: object, kind: type) -> object:
     if typing.get_origin(kind) is dict and isinstance(value, dict):
         key_kind, value_kind = typing.get_args(kind)
         return {_typed(key, name, key_kind): _typed(f"{key}.{name}", item, value_kind) for name, item in value.items()}
+    if typing.get_origin(kind) is list and isinstance(value, list):
+        return [_typed(key, item, typing.get_args(kind)[0]) for item in value]
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:

@@ -18,6 +18,7 @@ class UnimodalConfig(Config):
     head_dropout: float
 
     def __post_init__(self):
+        super().__post_init__()
         if self.modality not in MODALITIES:
             raise ValueError(f"key 'modality': '{self.modality}' is none of {', '.join(MODALITIES)}")
         if self.task not in TASKS:
@@ -37,6 +38,10 @@ class Unimodal(System):
         else:
             self.subnet = SubNet(width, config.hidden, config.dropout)
         self.head = Head(config.hidden, config.head_hidden, config.head_dropout)
+
+    @classmethod
+    def means_suffice(cls, config: UnimodalConfig) -> tuple[str, ...]:
+        return ("audio", "vision")
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         sequences = batch[self.config.modality]

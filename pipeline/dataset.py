@@ -12,6 +12,9 @@ order of the manifest. It holds no padding; that happens in the batch. Layout:
     {text,audio,vision}/values                       float32 [frames of all clips, columns]
     {text,audio,vision}/offsets                      int64 [clips + 1]
     {text,audio,vision}/mean, std                    float32 [columns], over the frames of the TRAIN split only
+    text/token_ids                                   int32 [tokens of all clips], rows as text/values, for fine-tuning
+
+Root attributes: corpus; label_low and label_high; encoder, the text encoder whose vocabulary the token ids are of.
 
 An undefined value (a frame without a face) becomes the mean of the train split, and a clip without any frame gets one
 frame of means, so that after standardisation both are zero; `flags` tells which clips these are.
@@ -38,10 +41,15 @@ MODALITIES = ("text", "audio", "vision")
 
 @dataclass
 class Modality:
-    """All clips of one modality; `values` [frames, columns] per clip, in manifest order."""
+    """All clips of one modality, in manifest order.
+
+    values : [frames, columns] per clip. token_ids : [frames] per clip, of text only. settings : those of the extractor.
+    """
 
     columns: list[str]
+    settings: dict
     values: list[np.ndarray]
+    token_ids: list[np.ndarray]
     flags: list[list[str]]
     messages: list[str]
 
@@ -69,16 +77,19 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
         for clip in store.clips.values():
             clip.values = mean_pool(clip.values, window)
         stores[video_id] = store
-    columns = next(iter(stores.values())).attributes.columns
+    first = next(iter(stores.values())).attributes
+    columns = first.columns
     for video_id, store in stores.items():
         if store.attributes.columns != columns:
             raise ValueError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
-    modality = Modality(columns, [], [], [])
+    modality = Modality(columns, first.settings, [], [], [], [])
     for row in rows.itertuples():
         clip = stores[row.video_id].clips.get(row.clip_id)
         if clip is None:
             raise ValueError(f"{folder}/{row.video_id}.h5 lacks clip {row.clip_id} of the manifest; delete it and run again")
         modality.values.append(clip.values)
+        if "token_ids" in clip.extras:
+            modality.token_ids.append(clip.extras["token_ids"])
         modality.flags.append(clip.flags)
         modality.messages.append(clip.message)
     return modality
@@ -93,6 +104,8 @@ def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.
     group["values"] = np.concatenate(filled).astype(np.float32)
     group["offsets"] = np.cumsum([0, *(len(values) for values in filled)]).astype(np.int64)
     group["mean"], group["std"] = mean, std
+    if modality.token_ids:
+        group["token_ids"] = np.concatenate(modality.token_ids).astype(np.int32)
     group.attrs["columns"] = modality.columns
 
 
@@ -116,6 +129,8 @@ def main() -> None:
             window = arguments.vision_pooling if name == "vision" else 1
             modality = load_modality(rows, arguments.features / name, window)
             write_modality(file, name, modality, is_train)
+            if name == "text":
+                file.attrs["encoder"] = modality.settings.get("encoder", "")
             for i in range(len(rows)):
                 flags[i] += [flag for flag in modality.flags[i] if flag not in flags[i]]
                 messages[i] += [message for message in [modality.messages[i]] if message]

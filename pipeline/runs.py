@@ -1,4 +1,4 @@
-"""Run folders, as `python -m pipeline.train` writes them, read back: <runs>/<system>/<seed>/."""
+"""Run folders, <runs>/<run>/<seed>/, read back; what they hold: pipeline/run_folder.py."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,16 @@ import yaml
 IDENTIFIERS = {"video_id": str, "clip_id": str, "mode": str}
 
 
-def read_metrics(runs: Path, system: str, seed: int) -> dict:
+def read_metrics(runs: Path, run: str, seed: int) -> dict:
     """metrics.json of a run."""
-    return json.loads((runs / system / str(seed) / "metrics.json").read_text(encoding="utf-8"))
+    return json.loads((runs / run / str(seed) / "metrics.json").read_text(encoding="utf-8"))
 
 
-def read_predictions(runs: Path, system: str, seed: int) -> pd.DataFrame:
+def read_predictions(runs: Path, run: str, seed: int) -> pd.DataFrame:
     """predictions.csv of a run; ids are text."""
-    return pd.read_csv(runs / system / str(seed) / "predictions.csv", dtype=IDENTIFIERS)
+    return pd.read_csv(runs / run / str(seed) / "predictions.csv", dtype=IDENTIFIERS)
 
 
-def read_run_config(runs: Path, system: str, seed: int) -> dict:
+def read_run_config(runs: Path, run: str, seed: int) -> dict:
     """config.yaml of a run: all values as run."""
-    return yaml.safe_load((runs / system / str(seed) / "config.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((runs / run / str(seed) / "config.yaml").read_text(encoding="utf-8"))

@@ -20,7 +20,8 @@ def extract_clips(rows: pd.DataFrame, encoder: Encoder, batch_size: int) -> Iter
     """Features of every row of the manifest, in order; a text that is empty or too long gets a flag."""
     texts = [text.strip() for text in rows["text"]]
     for row, text, vectors in zip(rows.itertuples(), texts, encoder.encode(texts, batch_size), strict=True):
-        features = ClipFeatures(vectors.values, {"tokens": vectors.tokens, "offsets": vectors.offsets})
+        extras = {"token_ids": vectors.ids, "tokens": vectors.tokens, "offsets": vectors.offsets}
+        features = ClipFeatures(vectors.values, extras)
         name = f"{row.video_id}/{row.clip_id}"
         if not text:
             features.flags, features.message = ["empty_text"], f"{name}: no text; fill in `text` in the manifest"

@@ -1,37 +1,41 @@
-"""Train one system with one seed, choose the epoch on the validation split, and evaluate once on the test split.
+"""Train one system with each of some seeds, choose the epoch on the validation split, evaluate once on the test split.
 
     python -m pipeline.train --dataset build/dataset.h5 --system tfn --config config/models/tfn.yaml \
-        --override '{"batch_size": 16}' --seed 1 --threads 1 --output build/runs/tfn/1
+        --override '{"batch_size": 16}' --seeds 1 12 --output build/runs/tfn
 
-The run folder holds metrics.json, predictions.csv (a row per clip: truth and prediction of every task), history.csv (a row
-per epoch), model.safetensors, config.yaml (all values as run) and versions.json. The same seed, data, versions, device
-and threads give the same bytes.
+writes a run folder per seed, build/runs/tfn/1 and build/runs/tfn/12 (what they hold: pipeline/run_folder.py). The same seed,
+data, versions, device and threads give the same bytes, whichever other seeds are trained beside it.
 
-To add a system: a file in models/ with its `Config` and `System`, a line in models/__init__.py, a YAML file of values.
+To add a system: a file in models/ with its `Config` and `System`, a line in models/__init__.py, a YAML file of values; see
+docs/adding_a_system.md.
 """
 
 import argparse
-import dataclasses
+import copy
 import json
 import math
+import multiprocessing
 import os
-import platform
 import random
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import yaml
-from safetensors.torch import save_file
+from torch import nn
 from tqdm import tqdm
 
+from features.text import load_model
 from models import SYSTEMS, load_system
-from models.metrics import HIGH, LOW, NAMES, sims_metrics
-from models.system import Config, System, build_config
-from pipeline.data import Dataset, even_batches, read_dataset
+from models.baselines import Estimator
+from models.metrics import metrics_for
+from models.system import TASKS, Config, System, build_config
+from models.text_encoder import TextEncoder
+from pipeline.data import Dataset, even_batches, read_dataset, similar_batches
 from pipeline.io import replacing
+from pipeline.run_folder import Run, learned_weights, make_system, write_run
 
 
 def load_config(system: str, path: Path, override: str) -> Config:
@@ -60,11 +64,14 @@ def make_reproducible(seed: int, threads: int) -> None:
     torch.manual_seed(seed)
 
 
-def check_labels(name: str, system: System, dataset: Dataset) -> None:
-    """Raise ValueError unless the train and valid splits have labels of every task that the system learns."""
+def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
+    """Raise ValueError unless every split has clips, and train and valid have labels of every task that is learned."""
+    for mode in ("train", "valid", "test"):
+        if not len(dataset.split(mode)):
+            raise ValueError(f"no clip has mode '{mode}'; give some clips that mode in the manifest")
     for mode in ("train", "valid"):
         labels = dataset.batch_labels(dataset.split(mode))
-        for task in system.task_weights:
+        for task in tasks:
             if torch.isnan(labels[task]).all():
                 column = "label" if task == "M" else f"label_{task}"
                 raise ValueError(
@@ -74,33 +81,47 @@ def check_labels(name: str, system: System, dataset: Dataset) -> None:
 
 
 def predict(system: System, dataset: Dataset, indices: np.ndarray) -> dict[str, torch.Tensor]:
-    """Outputs of the clips at `indices` in evaluation mode: {task: Tensor [shape=(n,)]}."""
+    """Outputs of the clips at `indices` in evaluation mode, of every task: {task: Tensor [shape=(n,)]}."""
     system.eval()
+    # Clips of similar length share a batch, so that little of it is padding.
+    order = np.argsort(dataset.lengths(system.config.similar_lengths or "text")[indices], kind="stable")
+    place = np.argsort(order, kind="stable")
     with torch.no_grad():
-        outputs = [system(dataset.batch(chosen)) for chosen in even_batches(indices, system.config.batch_size)]
-        return {task: torch.cat([output[task] for output in outputs]) for task in system.task_weights}
+        outputs = [system(dataset.batch(chosen)) for chosen in even_batches(indices[order], system.config.batch_size)]
+        return {task: torch.cat([output[task] for output in outputs])[place].detach() for task in TASKS if task in outputs[0]}
 
 
-def train_epoch(system: System, optimizer: torch.optim.Optimizer, dataset: Dataset, order: np.ndarray) -> float:
-    """One pass over the clips in `order`; returns the mean training loss."""
+def train_epoch(system: System, optimizer: torch.optim.Optimizer, dataset: Dataset, batches: list[np.ndarray]) -> float:
+    """One pass over the clips in `batches`; returns the mean training loss."""
     system.train()
     config = system.config
-    batches = even_batches(order, config.batch_size)
+    device = dataset.offsets["text"].device.type
     total = 0.0
     for start in range(0, len(batches), config.accumulate):
         step = batches[start : start + config.accumulate]
         optimizer.zero_grad()
         for chosen in step:
-            loss = system.loss(system(dataset.batch(chosen)), dataset.batch_labels(chosen))
+            with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
+                loss = system.training_loss(dataset, chosen)
             (loss / len(step)).backward()
             total += loss.item() * len(chosen)
         if config.gradient_clip:
             torch.nn.utils.clip_grad_norm_(system.parameters(), config.gradient_clip)
         optimizer.step()
-    return total / len(order)
+    return total / sum(len(chosen) for chosen in batches)
 
 
-def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int]:
+def rate_factor(epoch: int, config: Config) -> float:
+    """Share of the learning rate that an epoch, counted from 1, has: linear warm-up, then constant or a cosine."""
+    if epoch <= config.warmup_epochs:
+        return epoch / (config.warmup_epochs + 1)
+    if not config.cosine_decay:
+        return 1.0
+    done = (epoch - 1 - config.warmup_epochs) / (config.max_epochs - config.warmup_epochs)
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, list]:
     """Train until the validation loss has not fallen for `early_stop` epochs, and keep the best epoch's weights.
 
     Returns
@@ -109,6 +130,8 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int]:
         epoch, train_loss, valid_loss of every epoch.
     best_epoch : int
         The epoch whose weights the system has now.
+    generated_labels : list of (epoch, dict)
+        What the system's `generated_labels` gave after each epoch, if anything.
 
     Raises
     ------
@@ -116,103 +139,141 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int]:
         If the validation loss is never finite.
     """
     config = system.config
-    optimizer = torch.optim.Adam(system.parameter_groups(), lr=config.learning_rate, fused=True)
+    optimizer_class = torch.optim.AdamW if config.decoupled_weight_decay else torch.optim.Adam
+    optimizer = optimizer_class(system.parameter_groups(), lr=config.learning_rate, fused=True)
+    rates = [group["lr"] for group in optimizer.param_groups]
     shuffle = np.random.default_rng(seed)
     train, valid = dataset.split("train"), dataset.split("valid")
     valid_labels = dataset.batch_labels(valid)
-    history, best_epoch, best_loss, best_state = [], 0, math.inf, {}
-    progress = tqdm(range(1, config.max_epochs + 1), desc="train", unit="epoch")
+    history, generated, best_epoch, best_loss, best_state = [], [], 0, math.inf, {}
+    progress = tqdm(range(1, config.max_epochs + 1), desc=f"train, seed {seed}", unit="epoch")
     for epoch in progress:
-        train_loss = train_epoch(system, optimizer, dataset, shuffle.permutation(train))
-        valid_loss = system.loss(predict(system, dataset, valid), valid_labels).item()
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * rate_factor(epoch, config)
+        system.begin_epoch(epoch, dataset, train)
+        order = shuffle.permutation(train)
+        if config.similar_lengths:
+            batches = similar_batches(order, config.batch_size, dataset.lengths(config.similar_lengths), shuffle)
+        else:
+            batches = even_batches(order, config.batch_size)
+        train_loss = train_epoch(system, optimizer, dataset, batches)
+        valid_loss = system.task_loss(predict(system, dataset, valid), valid_labels).item()
         history.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss})
+        if labels := system.generated_labels():
+            generated.append((epoch, {task: made.cpu() for task, made in labels.items()}))
         progress.set_postfix(train=f"{train_loss:.3f}", valid=f"{valid_loss:.3f}", best=best_epoch)
-        if valid_loss < best_loss - 1e-6:
+        if epoch > system.pretraining_epochs and valid_loss < best_loss - 1e-6:
             best_epoch, best_loss = epoch, valid_loss
-            best_state = {name: tensor.clone() for name, tensor in system.state_dict().items()}
-        if epoch - best_epoch >= config.early_stop:
+            best_state = {name: tensor.clone() for name, tensor in learned_weights(system).items()}
+        if epoch - max(best_epoch, system.pretraining_epochs) >= config.early_stop:
             progress.close()
             break
     if not best_state:
         raise ValueError("the validation loss was never finite: lower learning_rate, or set gradient_clip")
-    system.load_state_dict(best_state)
-    return history, best_epoch
+    system.load_state_dict(best_state, strict=False)
+    return history, best_epoch, generated
 
 
-def prediction_table(system: System, dataset: Dataset) -> pd.DataFrame:
-    """A row per clip: video_id, clip_id, mode, truth_* of all tasks, prediction_* of the system's tasks."""
-    columns = {"video_id": dataset.video_id, "clip_id": dataset.clip_id, "mode": dataset.mode}
-    columns |= {f"truth_{task}": labels.cpu().numpy() for task, labels in dataset.labels.items()}
-    predictions = predict(system, dataset, np.arange(len(dataset.mode)))
-    columns |= {f"prediction_{task}": values.cpu().numpy() for task, values in predictions.items()}
-    return pd.DataFrame(columns)
+def train_system(
+    name: str, config: Config, dataset: Dataset, encoder: nn.Module | None, seed: int, looked_at: np.ndarray
+) -> Run:
+    """Train a system by gradient; predictions are made for the clips at `looked_at`."""
+    system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
+    check_labels(name, list(system.task_weights), dataset)
+    history, best_epoch, generated = fit(system, dataset, seed)
+    predictions = {}
+    for task, values in predict(system, dataset, looked_at).items():
+        predictions[task] = np.full(len(dataset.mode), np.nan, dtype=np.float32)
+        predictions[task][looked_at] = values.float().cpu().numpy()
+    parameters = sum(parameter.numel() for parameter in system.parameters() if parameter.requires_grad)
+    return Run(name, seed, config, best_epoch, history, predictions, learned_weights(system), parameters, generated)
 
 
-def split_metrics(table: pd.DataFrame, mode: str, tasks: list[str]) -> dict[str, dict]:
-    """Metrics per task over the labelled clips of a split; a task without labels there has none."""
-    rows = table[table["mode"] == mode]
-    return {
-        task: sims_metrics(rows[f"truth_{task}"].to_numpy(), rows[f"prediction_{task}"].to_numpy())
-        for task in tasks
-        if rows[f"truth_{task}"].notna().any()
-    }
+def pooled_inputs(dataset: Dataset, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """One vector per clip and modality (mean over time), and the text's first token: {name: [shape=(n, D)]}."""
+    inputs = {"first_token": dataset.values["text"][dataset.offsets["text"][:-1]][indices].cpu().numpy()}
+    for modality, values in dataset.values.items():
+        offsets = dataset.offsets[modality].cpu().numpy()
+        sums = np.add.reduceat(values.cpu().numpy(), offsets[:-1], axis=0)
+        inputs[modality] = (sums / np.diff(offsets)[:, None])[indices].astype(np.float32)
+    return inputs
 
 
-def write_run(folder: Path, name: str, seed: int, system: System, dataset: Dataset, history: list, best_epoch: int) -> dict:
-    """Write the run folder, all but versions.json, and return the metrics."""
-    folder.mkdir()
-    table = prediction_table(system, dataset)
-    tasks = list(system.task_weights)
-    metrics = {
-        "system": name,
-        "seed": seed,
-        "corpus": dataset.corpus,
-        "best_epoch": best_epoch,
-        "parameters": sum(parameter.numel() for parameter in system.parameters()),
-        "valid": split_metrics(table, "valid", tasks),
-        "test": split_metrics(table, "test", tasks),
-    }
-    write_json(folder / "metrics.json", metrics)
-    table.to_csv(folder / "predictions.csv", index=False, float_format="%.6f")
-    pd.DataFrame(history).to_csv(folder / "history.csv", index=False, float_format="%.6f")
-    save_file({key: tensor.cpu().contiguous() for key, tensor in system.state_dict().items()}, folder / "model.safetensors")
-    values = {"system": name, "seed": seed, **dataclasses.asdict(system.config)}
-    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return metrics
+def fit_estimator(name: str, config: object, dataset: Dataset, seed: int, looked_at: np.ndarray) -> Run:
+    """Fit a system that is no network; what it leaves open is chosen on the validation split."""
+    check_labels(name, ["M"], dataset)
+    estimator = load_system(name)(config)
+    train, valid = dataset.split("train"), dataset.split("valid")
+    labels = dataset.labels["M"].cpu().numpy()
+    history = estimator.fit(pooled_inputs(dataset, train), labels[train], pooled_inputs(dataset, valid), labels[valid])
+    predictions = np.full(len(dataset.mode), np.nan, dtype=np.float32)
+    predictions[looked_at] = estimator.predict(pooled_inputs(dataset, looked_at))
+    weights = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in estimator.arrays().items()}
+    parameters = sum(tensor.numel() for tensor in weights.values())
+    best = int(np.argmin([tried["valid_loss"] for tried in history])) + 1
+    return Run(name, seed, config, best, history, {"M": predictions}, weights, parameters, [])
 
 
-def write_json(path: Path, values: dict) -> None:
-    """Write JSON; an undefined number (NaN) becomes null, since JSON has no name for it."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return None if isinstance(value, float) and math.isnan(value) else value
-
-    path.write_text(json.dumps(plain(values), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset: Dataset, encoder: nn.Module | None) -> str:
+    """Train with one seed and write its run folder; returns a line about it."""
+    make_reproducible(seed, arguments.threads)
+    name = arguments.system
+    hidden = dataset.split("test") if arguments.validation_only else []
+    looked_at = np.setdiff1d(np.arange(len(dataset.mode)), hidden)
+    if issubclass(load_system(name), Estimator):
+        run = fit_estimator(name, config, dataset, seed, looked_at)
+    else:
+        run = train_system(name, config, dataset, encoder, seed, looked_at)
+    device_name = torch.cuda.get_device_name() if dataset.offsets["text"].is_cuda else "cpu"
+    with replacing(arguments.output / str(seed)) as folder:
+        metrics = write_run(folder, run, dataset, device_name, arguments.threads)
+    split = "valid" if arguments.validation_only else "test"
+    _, names = metrics_for(dataset.label_range)
+    scores = [
+        f"{split} {task}: " + ", ".join(f"{metric} {values[metric]:.3f}" for metric in names)
+        for task, values in metrics[split].items()
+    ]
+    return f"{name}, seed {seed}, epoch {run.best_epoch}, " + "; ".join(scores)
 
 
 def run(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.system, arguments.config, arguments.override)
-    make_reproducible(arguments.seed, arguments.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = read_dataset(arguments.dataset, device)
-    if dataset.label_range != (LOW, HIGH):
-        raise ValueError(f"{arguments.dataset}: labels in {dataset.label_range}; the metrics are made for {(LOW, HIGH)}")
-    for mode in ("train", "valid", "test"):
-        if not len(dataset.split(mode)):
-            raise ValueError(f"{arguments.dataset}: no clip has mode '{mode}'; give some clips that mode in the manifest")
-    system = load_system(arguments.system)(config, dataset.widths, dataset.longest).to(device)
-    check_labels(arguments.system, system, dataset)
-    history, best_epoch = fit(system, dataset, arguments.seed)
-    with replacing(arguments.output) as folder:
-        metrics = write_run(folder, arguments.system, arguments.seed, system, dataset, history, best_epoch)
-        versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-        device_name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-        write_json(folder / "versions.json", versions | {"device": device_name, "threads": arguments.threads})
-    for task, values in metrics["test"].items():
-        scores = ", ".join(f"{metric} {value:.3f}" for metric, value in values.items() if metric in NAMES)
-        print(f"{arguments.system}, seed {arguments.seed}, epoch {best_epoch}, test {task}: {scores}", file=sys.stderr)
+    system_class = load_system(arguments.system)
+    is_network = not issubclass(system_class, Estimator)
+    device = torch.device("cuda" if torch.cuda.is_available() and is_network else "cpu")
+    # One thread until the seeds part ways: a process must not be forked once it has threads of its own.
+    torch.set_num_threads(1)
+    means = system_class.means_suffice(config) if is_network else ("audio", "vision")
+    reads_tokens = is_network and system_class.reads_tokens
+    dataset = read_dataset(arguments.dataset, device, means, reads_tokens)
+    encoder = None
+    if reads_tokens:
+        if not arguments.encoder:
+            raise ValueError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
+        encoder = load_model(arguments.encoder)
+        if config.frozen_layers:
+            frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()
+            dataset = dataset.with_token_states(frozen.frozen_states)
+    if arguments.processes == 1 or len(arguments.seeds) == 1 or device.type == "cuda":
+        for seed in arguments.seeds:
+            print(train_seed(seed, arguments, config, dataset, encoder), file=sys.stderr)
+        return
+    # Forked processes share the data set; on a GPU one after the other is as fast.
+    context = multiprocessing.get_context("fork")
+    shared = (arguments, config, dataset, encoder)
+    with ProcessPoolExecutor(arguments.processes, mp_context=context, initializer=_remember, initargs=shared) as pool:
+        for line in pool.map(_train_remembered, arguments.seeds):
+            print(line, file=sys.stderr)
+
+
+def _remember(*shared: object) -> None:
+    """Keep what the processes share; a forked process gets it without a copy."""
+    global _shared
+    _shared = shared
+
+
+def _train_remembered(seed: int) -> str:
+    return train_seed(seed, *_shared)
 
 
 def main() -> None:
@@ -221,9 +282,12 @@ def main() -> None:
     parser.add_argument("--system", required=True, choices=list(SYSTEMS))
     parser.add_argument("--config", type=Path, required=True, help="YAML file with the system's values")
     parser.add_argument("--override", default="{}", help="JSON object of values that replace those of the YAML file")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True, help="run folder, replaced if it exists")
+    parser.add_argument("--encoder", default="", help="folder or hub name of the text encoder, if the system fine-tunes it")
+    parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    parser.add_argument("--processes", type=int, default=1, help="seeds trained at the same time (CPU)")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--validation-only", action="store_true", help="leave the test split alone, as for choosing values")
+    parser.add_argument("--output", type=Path, required=True, help="a run folder per seed is made in it")
     arguments = parser.parse_args()
     try:
         run(arguments)

@@ -33,13 +33,14 @@ def test_a_batch_gives_what_a_text_alone_gives(encoder):
     for together, text in zip(encoder.encode(TEXTS, batch_size=3), TEXTS, strict=True):
         (alone,) = encoder.encode([text])
         np.testing.assert_allclose(together.values, alone.values, atol=2e-5)
-        assert together.tokens == alone.tokens
+        assert together.tokens == alone.tokens and together.ids.tolist() == alone.ids.tolist()
 
 
 def test_tokens_and_offsets_spell_the_text(encoder):
     for vectors, text in zip(encoder.encode(TEXTS), TEXTS, strict=True):
         assert vectors.tokens[0] == "<s>" and vectors.tokens[-1] == "</s>"
         assert len(vectors.tokens) == len(vectors.values) == len(vectors.offsets)
+        assert encoder.tokenizer.convert_ids_to_tokens(vectors.ids.tolist()) == vectors.tokens
         assert vectors.values.shape[1] == 384 and not vectors.truncated
         covered = {i for first, last in vectors.offsets for i in range(first, last)}
         assert covered == set(range(len(text)))

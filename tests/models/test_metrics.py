@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from models.metrics import CUTS_3, CUTS_5, classes, correlation, partial_correlation, sims_metrics
+from models.metrics import (
+    CUTS_3,
+    CUTS_5,
+    METRIC_TITLES,
+    classes,
+    correlation,
+    metrics_for,
+    mosi_metrics,
+    partial_correlation,
+    sims_metrics,
+)
 
 # Negative 151, weakly negative 97, neutral 69, weakly positive 69, positive 71.
 SIMS_TEST = np.repeat([-0.8, -0.4, 0.0, 0.4, 0.8], [151, 97, 69, 69, 71]).astype(np.float32)
@@ -50,16 +60,66 @@ def test_a_value_on_a_cut_belongs_to_the_class_below(dtype):
     assert classes(sums, CUTS_5).tolist() == [3, 2, 2]
 
 
-def test_clips_without_a_label_are_left_out():
-    metrics = sims_metrics(np.array([np.nan, 0.5, -0.5]), np.array([0.9, 0.5, -0.5]))
-    assert metrics["mae"] == 0.0 and metrics["acc2"] == 1.0
+@pytest.mark.parametrize("metrics", [sims_metrics, mosi_metrics])
+def test_clips_without_a_label_are_left_out(metrics):
+    values = metrics(np.array([np.nan, 0.5, -0.5]), np.array([0.9, 0.5, -0.5]))
+    assert values["mae"] == 0.0 and values["acc5"] == 1.0
     with pytest.raises(ValueError, match="no clip has a label"):
-        sims_metrics(np.array([np.nan]), np.array([0.0]))
+        metrics(np.array([np.nan]), np.array([0.0]))
 
 
-def test_predictions_that_are_not_numbers_are_refused():
+@pytest.mark.parametrize("metrics", [sims_metrics, mosi_metrics])
+def test_predictions_that_are_not_numbers_are_refused(metrics):
     with pytest.raises(ValueError, match="1 predictions are not finite"):
-        sims_metrics(np.zeros(2), np.array([0.0, np.nan]))
+        metrics(np.zeros(2), np.array([0.0, np.nan]))
+
+
+def test_mosi_classes_are_whole_numbers_and_a_half_is_rounded_to_the_even_one():
+    truth = np.array([-3, -2, -1, 0, 0, 1, 2, 3], dtype=np.float32)
+    # Rounded: -4 -> clipped to -3, -2.5 -> -2, -1.5 -> -2, -0.5 -> 0, 0.5 -> 0, 0.51 -> 1, 2.4 -> 2, 2.5 -> 2.
+    metrics = mosi_metrics(truth, np.array([-4, -2.5, -1.5, -0.5, 0.5, 0.51, 2.4, 2.5], dtype=np.float32))
+    assert metrics["acc7"] == 6 / 8  # wrong: -1 and 3
+    assert metrics["acc5"] == 7 / 8  # 3 and 2.5 are both 2 now
+    assert metrics["mae"] == pytest.approx((1 + 0.5 + 0.5 + 0.5 + 0.5 + 0.49 + 0.4 + 0.5) / 8)
+
+
+def test_mosi_mae_and_corr_are_not_clipped():
+    truth = np.array([-3.0, 0.0, 3.0])
+    metrics = mosi_metrics(truth, 2 * truth)
+    assert metrics["mae"] == 2.0 and metrics["corr"] == pytest.approx(1.0) and metrics["acc7"] == 1.0
+    bent = mosi_metrics(truth, np.array([-3.0, 0.0, 30.0]))
+    assert bent["corr"] == pytest.approx(np.corrcoef(truth, [-3, 0, 30])[0, 1]) and bent["corr"] < 0.95
+
+
+def test_mosi_two_forms_of_acc2_and_f1():
+    truth = np.array([-1.0, -2.0, 0.0, 0.0, 1.0, 2.0])
+    prediction = np.array([-1.0, 0.0, -0.1, 0.0, 0.5, -0.5])
+    metrics = mosi_metrics(truth, prediction)
+    # >= 0: truth 0 0 1 1 1 1, prediction 0 1 0 1 1 0. > 0 without truth 0: truth 0 0 1 1, prediction 0 0 1 0.
+    assert metrics["acc2_non_negative"] == 3 / 6
+    assert metrics["acc2_positive"] == 3 / 4
+    assert metrics["f1_non_negative"] == pytest.approx(2 / 6 * (2 * 1 / (2 + 3)) + 4 / 6 * (2 * 2 / (4 + 3)))
+    assert metrics["f1_positive"] == pytest.approx(0.5 * (2 * 2 / (2 + 3)) + 0.5 * (2 * 1 / (2 + 1)))
+    assert metrics["majority"] is False and mosi_metrics(truth, np.full(6, 0.2))["majority"] is True
+
+
+def test_mosi_without_any_side_the_second_form_is_undefined():
+    metrics = mosi_metrics(np.zeros(3), np.array([0.1, -0.1, 0.2]))
+    assert np.isnan(metrics["acc2_positive"]) and np.isnan(metrics["f1_positive"]) and np.isnan(metrics["corr"])
+    assert metrics["acc2_non_negative"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("label_range", "function"), [((-1.0, 1.0), sims_metrics), ([-3, 3], mosi_metrics)])
+def test_the_label_range_chooses_the_metrics(label_range, function):
+    chosen, names = metrics_for(label_range)
+    assert chosen is function
+    assert set(names) | {"majority"} == set(function(np.array([-0.5, 0.5]), np.array([-0.4, 0.6])))
+    assert set(names) <= set(METRIC_TITLES)
+
+
+def test_other_label_ranges_have_no_metrics():
+    with pytest.raises(ValueError, match=r"no metrics for labels in \(0, 1\)"):
+        metrics_for((0, 1))
 
 
 def test_partial_correlation_takes_the_shared_part_out():

@@ -34,11 +34,15 @@ def corpus(tmp_path):
         (folder / "clips.csv").write_text("clip_id,video,audio,flags,message\n0001,,,,\n0002,,,no_video,m\n")
         for modality, width in WIDTHS.items():
             for clip_id in ("0001", "0002"):
-                clips[modality, video, clip_id] = ClipFeatures(random.normal(3, 2, (random.integers(5, 12), width)))
+                clip = ClipFeatures(random.normal(3, 2, (random.integers(5, 12), width)))
+                if modality == "text":
+                    clip.extras["token_ids"] = random.integers(0, 900, len(clip.values)).astype(np.int32)
+                clips[modality, video, clip_id] = clip
     clips["vision", "a", "0002"] = ClipFeatures(np.zeros((0, 4)), flags=["no_face"], message="a/0002: no face")
     clips["vision", "b", "0001"].values[0] = np.nan
     for modality, width in WIDTHS.items():
-        attributes = StoreAttributes([f"c{i}" for i in range(width)], ["1"] * width, 30.0, "test")
+        settings = {"encoder": "an encoder"} if modality == "text" else {}
+        attributes = StoreAttributes([f"c{i}" for i in range(width)], ["1"] * width, 30.0, "test", settings)
         for video in "ab":
             named = [(clip_id, clips[modality, video, clip_id]) for clip_id in ("0001", "0002")]
             write_store(tmp_path / "features" / modality / f"{video}.h5", named, attributes)
@@ -66,6 +70,14 @@ def test_rows_offsets_and_values(corpus):
                 expected = clips[modality, video, clip_id].values
                 expected = np.where(np.isnan(expected), mean, expected) if len(expected) else mean[None]
                 np.testing.assert_allclose(values[offsets[i] : offsets[i + 1]], expected, rtol=1e-6)
+
+
+def test_token_ids_stand_beside_the_text_vectors(corpus):
+    folder, rows, clips = corpus
+    build(folder)
+    with h5py.File(folder / "dataset.h5") as file:
+        expected = np.concatenate([clips["text", video, clip_id].extras["token_ids"] for video, clip_id, _ in rows])
+        assert file["text/token_ids"][:].tolist() == expected.tolist() and file.attrs["encoder"] == "an encoder"
 
 
 def test_statistics_are_those_of_the_train_split(corpus):

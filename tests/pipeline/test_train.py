@@ -13,19 +13,30 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import BertConfig, BertModel
 
-from models import SYSTEMS
+from models import SYSTEMS, load_system
+from models.baselines import Estimator
+from models.layers import masked_mean
 from models.metrics import sims_metrics
-from models.system import MODALITIES
+from models.system import MODALITIES, Config
 from pipeline import train
-from pipeline.data import even_batches, read_dataset, standardise
+from pipeline.data import even_batches, read_dataset, similar_batches, standardise
+from pipeline.run_folder import load_run
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = {"text": 8, "audio": 5, "vision": 6}
 LONGEST = {"text": 6, "audio": 12, "vision": 5}
 MODES = ["train"] * 40 + ["valid"] * 14 + ["test"] * 16
 SMALL_TENSOR = {"hidden": {"text": 12, "audio": 6, "vision": 12}, "text_out": 8}
-SMALL = {"tfn": SMALL_TENSOR, "mtfn": SMALL_TENSOR, "mult": {"width": 12, "heads": 2, "accumulate": 2}}
+SMALL_CONTRAST = {"encoder_epochs": {"text": 1, "audio": 1, "vision": 1}}
+SMALL = {
+    "sfttr": SMALL_CONTRAST,
+    "confede": SMALL_CONTRAST,
+    "tfn": SMALL_TENSOR,
+    "mtfn": SMALL_TENSOR,
+    "mult": {"width": 12, "heads": 2, "accumulate": 2},
+}
 
 
 def write_dataset(path, labels=None, seed=0):
@@ -51,6 +62,8 @@ def write_dataset(path, labels=None, seed=0):
             values = values * 3 + 10 if modality != "text" else values
             group["values"] = values.astype(np.float32)
             group["offsets"] = np.concatenate([[0], np.cumsum(lengths)])
+            if modality == "text":
+                group["token_ids"] = random.integers(1, 30, lengths.sum()).astype(np.int32)
             of_train = values[: lengths[: MODES.count("train")].sum()]
             group["mean"], group["std"] = of_train.mean(0).astype(np.float32), of_train.std(0).astype(np.float32)
         file.attrs["corpus"], file.attrs["label_low"], file.attrs["label_high"] = "test corpus", -1.0, 1.0
@@ -71,23 +84,105 @@ def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("a folder 数据") / "dataset.h5")
 
 
-def run_train(monkeypatch, dataset, output, system="lf_dnn", config=None, seed=1, **changes):
-    override = {"max_epochs": 3, "batch_size": 16} | SMALL.get(system, {}) | changes
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """A text encoder of two small layers, as a checkpoint."""
+    folder = tmp_path_factory.mktemp("an encoder 编码")
+    torch.manual_seed(0)
+    widths = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=30, max_position_embeddings=16, **widths)).save_pretrained(folder)
+    return folder
+
+
+def run_train(monkeypatch, dataset, output, system="lf_dnn", config=None, seeds=(1,), encoder="", options=(), **changes):
+    """Run the command; the run folder of the first seed."""
+    if not issubclass(load_system(system), Estimator):
+        changes = {"max_epochs": 3, "batch_size": 16} | changes
+    override = SMALL.get(system, {}) | changes
     arguments = ["train", "--dataset", dataset, "--system", system, "--config", config or ROOT / f"config/models/{system}.yaml"]
-    arguments += ["--override", json.dumps(override), "--seed", seed, "--output", output]
+    arguments += ["--override", json.dumps(override), "--encoder", encoder, "--seeds", *seeds, "--output", output, *options]
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in arguments])
     train.main()
-    return output
+    return output / str(seeds[0])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system_trains_and_its_reruns_are_byte_equal(monkeypatch, tmp_path, dataset, system):
-    first = run_train(monkeypatch, dataset, tmp_path / "first run" / "1", system)
-    second = run_train(monkeypatch, dataset, tmp_path / "second" / "1", system)
+def test_every_system_trains_and_its_reruns_are_byte_equal(monkeypatch, tmp_path, dataset, encoder, system):
+    first = run_train(monkeypatch, dataset, tmp_path / "first run", system, encoder=encoder)
+    second = run_train(monkeypatch, dataset, tmp_path / "second", system, encoder=encoder)
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["config.yaml", "history.csv", "metrics.json", "model.safetensors", "predictions.csv", "versions.json"]
+    expected = {"config.yaml", "history.csv", "metrics.json", "model.safetensors", "predictions.csv", "versions.json"}
+    assert set(names) == expected | ({"generated_labels.csv"} if system == "self_mm" else set())
     assert filecmp.cmpfiles(first, second, names, shallow=False)[0] == names
     assert [path.name for path in first.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("system", ["mlf_dnn", "self_mm"])
+def test_seeds_trained_together_equal_each_trained_alone(monkeypatch, tmp_path, dataset, encoder, system):
+    together = run_train(monkeypatch, dataset, tmp_path / "a", system, seeds=(1, 12, 123), encoder=encoder).parent
+    forked = tmp_path / "b"
+    run_train(monkeypatch, dataset, forked, system, None, (1, 12, 123), encoder, ("--processes", "2"))
+    for seed in (1, 12, 123):
+        alone = run_train(monkeypatch, dataset, tmp_path / "c", system, seeds=(seed,), encoder=encoder)
+        names = [path.name for path in alone.iterdir()]
+        for folder in (together, forked):
+            assert filecmp.cmpfiles(alone, folder / str(seed), names, shallow=False)[0] == names
+
+
+def test_only_what_is_learned_of_the_encoder_is_kept(monkeypatch, tmp_path, dataset, encoder):
+    whole = run_train(monkeypatch, dataset, tmp_path / "whole", "self_mm", encoder=encoder)
+    part = run_train(monkeypatch, dataset, tmp_path / "part", "self_mm", encoder=encoder, frozen_layers=1)
+    kept = {key for key in load_file(part / "model.safetensors") if key.startswith("encoder.")}
+    assert "encoder.embeddings.word_embeddings.weight" in load_file(whole / "model.safetensors")
+    assert kept and all(key.startswith("encoder.layers.1.") for key in kept)
+    system, data = load_run(part, dataset, str(encoder))
+    predictions = train.predict(system, data, np.arange(len(MODES)))["M"].numpy()
+    written = pd.read_csv(part / "predictions.csv")["prediction_M"]
+    np.testing.assert_allclose(predictions, written, atol=1e-5)
+
+
+def test_generated_labels_are_kept_of_every_epoch(monkeypatch, tmp_path, dataset, encoder):
+    folder = run_train(monkeypatch, dataset, tmp_path / "run", "self_mm", encoder=encoder)
+    table = pd.read_csv(folder / "generated_labels.csv")
+    assert table.groupby("epoch").size().tolist() == [40, 40, 40]
+    assert table[["label_T", "label_A", "label_V"]].abs().max().max() <= 1
+
+
+def test_a_fine_tuned_system_without_encoder_or_token_ids_says_so(monkeypatch, tmp_path, dataset, encoder):
+    with pytest.raises(SystemExit, match="self_mm fine-tunes the text encoder: give it with --encoder"):
+        run_train(monkeypatch, dataset, tmp_path / "run", "self_mm")
+    changed = tmp_path / "changed.h5"
+    shutil.copy(dataset, changed)
+    with h5py.File(changed, "r+") as file:
+        del file["text/token_ids"]
+    with pytest.raises(SystemExit, match="has no token ids"):
+        run_train(monkeypatch, changed, tmp_path / "run", "self_mm", encoder=encoder)
+
+
+@pytest.mark.parametrize("system", ["lf_dnn", "ridge"])
+def test_validation_only_leaves_the_test_split_alone(monkeypatch, tmp_path, dataset, system):
+    whole = run_train(monkeypatch, dataset, tmp_path / "whole", system)
+    folder = run_train(monkeypatch, dataset, tmp_path / "part", system, options=("--validation-only",))
+    metrics, of_whole = (json.loads((path / "metrics.json").read_text()) for path in (folder, whole))
+    assert metrics["test"] == {}
+    assert metrics["valid"]["M"]["mae"] == pytest.approx(of_whole["valid"]["M"]["mae"], abs=1e-5)
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert (predictions["prediction_M"].isna() == (predictions["mode"] == "test")).all()
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    config = Config(batch_size=1, learning_rate=1.0, max_epochs=14, warmup_epochs=4, cosine_decay=True)
+    factors = [train.rate_factor(epoch, config) for epoch in range(1, 15)]
+    np.testing.assert_allclose(factors[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
+    assert np.all(np.diff(factors[4:]) < 0) and 0 < factors[-1] < 0.05
+    assert train.rate_factor(9, Config(batch_size=1, learning_rate=1.0)) == 1.0
+
+
+def test_bf16_trains_near_fp32(monkeypatch, tmp_path, dataset):
+    exact = run_train(monkeypatch, dataset, tmp_path / "fp32", "lf_dnn", max_epochs=8)
+    rounded = run_train(monkeypatch, dataset, tmp_path / "bf16", "lf_dnn", max_epochs=8, precision="bf16")
+    losses = [pd.read_csv(folder / "history.csv")["valid_loss"].min() for folder in (exact, rounded)]
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.2)
 
 
 def test_run_folder_agrees_with_itself(monkeypatch, tmp_path, dataset):
@@ -122,8 +217,8 @@ def test_the_weights_kept_are_those_of_the_best_epoch(monkeypatch, tmp_path, dat
 
 
 def test_seeds_differ(monkeypatch, tmp_path, dataset):
-    first = run_train(monkeypatch, dataset, tmp_path / "1", seed=1)
-    second = run_train(monkeypatch, dataset, tmp_path / "12", seed=12)
+    first = run_train(monkeypatch, dataset, tmp_path / "1", seeds=(1,))
+    second = run_train(monkeypatch, dataset, tmp_path / "12", seeds=(12,))
     assert (first / "predictions.csv").read_bytes() != (second / "predictions.csv").read_bytes()
 
 
@@ -173,8 +268,8 @@ def test_labels_of_another_range_are_refused(monkeypatch, tmp_path, dataset):
     changed = tmp_path / "changed.h5"
     shutil.copy(dataset, changed)
     with h5py.File(changed, "r+") as file:
-        file.attrs["label_low"], file.attrs["label_high"] = -3.0, 3.0
-    with pytest.raises(SystemExit, match=r"labels in \(-3.0, 3.0\)"):
+        file.attrs["label_low"], file.attrs["label_high"] = -2.0, 3.0
+    with pytest.raises(SystemExit, match=r"no metrics for labels in \(-2.0, 3.0\)"):
         run_train(monkeypatch, changed, tmp_path / "run")
 
 
@@ -234,6 +329,32 @@ def test_batches_hold_the_clips_padded_with_zeros(dataset):
             start, end = data.offsets[modality][index : index + 2]
             assert torch.equal(values[row, : end - start], data.values[modality][start:end])
             assert not values[row, end - start :].any()
+
+
+def test_means_over_time_are_those_of_the_frames(dataset):
+    frames = read_dataset(dataset, torch.device("cpu"))
+    means = read_dataset(dataset, torch.device("cpu"), means=("audio", "vision"))
+    assert means.longest == frames.longest == LONGEST
+    indices = np.array([5, 41, 69])
+    for modality in ("audio", "vision"):
+        values, lengths = means.batch(indices)[modality]
+        assert values.shape == (3, 1, WIDTHS[modality]) and lengths.tolist() == [1, 1, 1]
+        torch.testing.assert_close(values[:, 0], masked_mean(frames.batch(indices)[modality]), atol=1e-5, rtol=0)
+
+
+def test_similar_batches_hold_every_clip_once_and_little_padding():
+    lengths = np.random.default_rng(0).integers(4, 400, 500)
+    random = np.random.default_rng(1)
+    order = random.permutation(480)
+    batches = similar_batches(order, 16, lengths, random)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(480)) and max(map(len, batches)) <= 16
+
+    def padded(chosen):
+        return sum(len(batch) * lengths[batch].max() for batch in chosen)
+
+    assert padded(batches) < 1.1 * lengths[:480].sum() < 0.7 * padded(even_batches(order, 16))
+    again = similar_batches(random.permutation(480), 16, lengths, random)
+    assert {tuple(sorted(batch)) for batch in again} != {tuple(sorted(batch)) for batch in batches}
 
 
 def test_audio_and_vision_are_standardised_by_the_train_split(dataset):

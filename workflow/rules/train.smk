@@ -1,19 +1,27 @@
-# REQUIRED INPUTS: <build>/dataset.h5, config/models/<system>.yaml. OUTPUTS: <build>/runs/<system>/<seed>/.
+# REQUIRED INPUTS: <build>/dataset.h5, config/models/<system>.yaml. OUTPUTS: <build>/runs/<run>/<seed>/.
+# A run is a system, or one of config/variants.yaml. All its seeds are one job: start and reading are paid for once.
 
 rule train:
-    """Training {wildcards.system} with seed {wildcards.seed}"""
+    """Training {wildcards.run}"""
     input:
         script="pipeline/train.py",
-        modules=["pipeline/data.py", *code_of("pipeline/train.py")],
+        modules=["pipeline/data.py", "pipeline/run_folder.py", *code_of("pipeline/train.py")],
         model=model_code,
         dataset="<build>/dataset.h5",
-        config="config/models/{system}.yaml",
+        config=run_config,
+        encoder=run_encoder_input,
     output:
-        directory("<build>/runs/{system}/{seed}"),
+        [directory(f"<build>/runs/{{run}}/{seed}") for seed in config["seeds"]],
     params:
-        override=system_override,
+        system=run_system,
+        override=run_override,
+        encoder=run_encoder,
+        seeds=config["seeds"],
+        folder=run_folder,
+    threads: 1
     log:
-        "<logs>/train/{system}_{seed}.log",
+        "<logs>/train/{run}.log",
     shell:
-        "python -m pipeline.train --dataset {input.dataset:q} --system {wildcards.system} --config {input.config:q}"
-        " --override {params.override:q} --seed {wildcards.seed} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.train --dataset {input.dataset:q} --system {params.system} --config {input.config:q}"
+        " --override {params.override:q} {params.encoder:q} --seeds {params.seeds} --processes {threads}"
+        " --output {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,364 @@
+"""Make dataset.h5 of a published feature file: CH-SIMS, CH-SIMS v2, MOSI or MOSEI in the format that MMSA reads.
+
+    python -m pipeline.import_pickle --features unaligned_39.pkl --corpus CH-SIMS --label-range -1 1 \
+        --encoder bert-base-chinese --output build/ch_sims_features/dataset.h5
+
+The file is a pickled dict, train / valid / test -> key -> an entry per clip, aligned or not:
+
+    id                               'video_0001$_$0001': video_id and clip_id
+    raw_text                         text
+    text, audio, vision              [clips, steps, columns], padded at the end
+    text_bert                        [clips, 3, steps]: token ids, mask, segments; may be absent
+    {text,audio,vision}_lengths      steps without the padding; may be absent
+    regression_labels, and _T _A _V  numbers; the unimodal ones may be absent
+
+dataset.h5 is as pipeline.dataset writes it, clips in the order train, valid, test, without the padding. A value that is
+not finite becomes the mean of the train split, and so does the one frame that a clip without any gets; `flags` tells
+which clips these are. Root attributes `source` and `source_sha256` name the file.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from features.statistics import mean_and_std
+from pipeline.dataset import MODALITIES
+from pipeline.io import replacing
+from pipeline.unpickle import UnsafePickleError, read_pickle
+
+SPLITS = ("train", "valid", "test")
+LABEL_KEYS = ("regression_labels", "regression_labels_T", "regression_labels_A", "regression_labels_V")
+EMPTY_FLAGS = {"text": "empty_text", "audio": "no_audio", "vision": "no_vision"}
+# size in bytes, how its sha256 begins -> what it is
+KNOWN_FILES = {
+    (1_228_189_774, "c9e20c13"): "matches the published CH-SIMS file unaligned_39.pkl (size, and prefix of the sha256)"
+}
+
+
+class FeatureFileError(ValueError):
+    """The feature file cannot be used; the message names split, key and cure."""
+
+
+@dataclass
+class Clips:
+    """What the file says of the clips apart from their features; labels [clips, 4] are M, T, A, V, NaN where absent."""
+
+    video_id: list[str]
+    clip_id: list[str]
+    mode: list[str]
+    text: list[str]
+    labels: np.ndarray
+    flags: list[list[str]]
+    messages: list[list[str]]
+
+    def flag(self, clip: int, flag: str, message: str) -> None:
+        self.flags[clip].append(flag)
+        self.messages[clip].append(f"{self.video_id[clip]}/{self.clip_id[clip]}: {message}")
+
+
+def check_splits(content: object) -> dict[str, dict]:
+    """The content of a feature file, if it is a dict of the three splits.
+
+    Raises FeatureFileError if a split is missing, unknown or empty.
+    """
+    if not isinstance(content, dict) or not all(isinstance(split, dict) for split in content.values()):
+        raise FeatureFileError("not a dict of splits that are dicts; give a file as MMSA reads it")
+    for mode in content:
+        if mode not in SPLITS:
+            raise FeatureFileError(f"unknown split '{mode}'; the splits are {', '.join(SPLITS)}: rename it or take it out")
+    for mode in SPLITS:
+        if mode not in content:
+            raise FeatureFileError(f"no split '{mode}'; the file must have {', '.join(SPLITS)}")
+        if not len(entry(content, mode, "id")):
+            raise FeatureFileError(f"split '{mode}' has no clip; training needs clips in {', '.join(SPLITS)}")
+    return content
+
+
+def entry(content: dict[str, dict], mode: str, key: str) -> np.ndarray | list:
+    """What a split holds under a key, one entry per clip.
+
+    Raises FeatureFileError if the key is missing, or has not as many entries as there are ids.
+    """
+    split = content[mode]
+    for needed in ("id", key):
+        if needed not in split:
+            keys = ", ".join(map(str, split))
+            raise FeatureFileError(f"split '{mode}' has no key '{needed}' (it has {keys}); give a file as MMSA reads it")
+        if not isinstance(split[needed], list) and not getattr(split[needed], "ndim", 0):
+            raise FeatureFileError(f"split '{mode}', key '{needed}': neither an array nor a list; give one entry per clip")
+    if len(split[key]) != len(split["id"]):
+        raise FeatureFileError(
+            f"split '{mode}', key '{key}': {len(split[key])} entries for {len(split['id'])} ids; give one entry per clip"
+        )
+    return split[key]
+
+
+def numbers(content: dict[str, dict], mode: str, key: str, dimensions: int) -> np.ndarray:
+    """Like `entry`, as an array of numbers with so many dimensions; [clips, 1] is as good as [clips]."""
+    where = f"split '{mode}', key '{key}'"
+    values = entry(content, mode, key)
+    try:
+        values = np.asarray(values)
+        values = values.astype(np.float64) if values.dtype.kind == "O" else values
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FeatureFileError(f"{where}: not numbers of one shape ({error}); correct the entry, or pad it") from error
+    if dimensions == 1 and values.size == len(values):
+        values = values.reshape(-1)
+    if values.dtype.kind not in "fiu" or values.ndim != dimensions or 0 in values.shape:
+        raise FeatureFileError(f"{where}: {values.dtype} of shape {values.shape}; give numbers with {dimensions} dimension(s)")
+    return values
+
+
+def texts(content: dict[str, dict], mode: str, key: str) -> list[str]:
+    """Like `entry`, as texts; byte strings are read as UTF-8."""
+    values = entry(content, mode, key)
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    values = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in values]
+    if not all(isinstance(item, str) for item in values):
+        raise FeatureFileError(f"split '{mode}', key '{key}': not all entries are texts; correct them")
+    return values
+
+
+def clips_of(content: dict[str, dict], label_range: tuple[float, float]) -> Clips:
+    """Names, texts and labels of all clips.
+
+    Raises FeatureFileError for an id without '$_$' and for a label outside `label_range`.
+    """
+    clips = Clips([], [], [], [], np.empty((0, len(LABEL_KEYS)), np.float32), [], [])
+    for mode in SPLITS:
+        ids = texts(content, mode, "id")
+        for name in ids:
+            video_id, mark, clip_id = name.rpartition("$_$")
+            if not mark:
+                raise FeatureFileError(f"split '{mode}', key 'id': '{name}' is not <video_id>$_$<clip_id>; correct the id")
+            clips.video_id.append(video_id)
+            clips.clip_id.append(clip_id)
+        clips.mode += [mode] * len(ids)
+        clips.text += texts(content, mode, "raw_text")
+        columns = [labels_of(content, mode, key, ids, label_range) for key in LABEL_KEYS]
+        clips.labels = np.concatenate([clips.labels, np.stack(columns, axis=1)])
+    clips.flags = [[] for _ in clips.mode]
+    clips.messages = [[] for _ in clips.mode]
+    seen: set[tuple[str, str]] = set()
+    for i, name in enumerate(zip(clips.video_id, clips.clip_id, strict=True)):
+        if name in seen:
+            clips.flag(i, "duplicate_id", "this id occurs more than once in the file; ask its authors")
+        seen.add(name)
+    return clips
+
+
+def labels_of(content: dict[str, dict], mode: str, key: str, ids: list[str], label_range: tuple[float, float]) -> np.ndarray:
+    """float32 labels of a split, NaN where absent; only the multimodal key has to be there."""
+    if key != LABEL_KEYS[0] and key not in content[mode]:
+        return np.full(len(ids), np.nan, np.float32)
+    labels = numbers(content, mode, key, 1).astype(np.float32)
+    low, high = label_range
+    outside = np.flatnonzero((labels < low - 1e-6) | (labels > high + 1e-6))
+    if outside.size:
+        raise FeatureFileError(
+            f"split '{mode}', key '{key}': {labels[outside[0]]} of clip {ids[outside[0]]} is outside [{low:g}, {high:g}] "
+            f"({outside.size} such labels); set the label range to that of the corpus"
+        )
+    return labels
+
+
+def steps_used(used: np.ndarray) -> np.ndarray:
+    """Steps up to the last used one, of a mask [shape=(clips, steps)]; 0 where none is."""
+    return np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+
+
+def text_mask(content: dict[str, dict], mode: str) -> np.ndarray | None:
+    """Where text_bert has tokens [shape=(clips, steps)], or None without that key."""
+    if "text_bert" not in content[mode]:
+        return None
+    tokens = numbers(content, mode, "text_bert", 3)
+    expected = (len(tokens), 3, numbers(content, mode, "text", 3).shape[1])
+    if tokens.shape != expected:
+        raise FeatureFileError(
+            f"split '{mode}', key 'text_bert': shape {tokens.shape}, with 'text' it must be {expected}; correct one of the two"
+        )
+    return tokens[:, 1] != 0
+
+
+def lengths_of(content: dict[str, dict], mode: str, modality: str) -> np.ndarray:
+    """Steps of each clip without the padding [shape=(clips,)], from the first of these that the file has.
+
+    The mask of text_bert for text; `<modality>_lengths`; the lengths of the text, if the modality is aligned with it (has
+    as many steps); the last step that is not zero. A file that was aligned later may still carry the lengths of before:
+    those beyond the steps do not count.
+    """
+    values = numbers(content, mode, modality, 3)
+    mask = text_mask(content, mode)
+    if modality == "text" and mask is not None:
+        return steps_used(mask)
+    steps = values.shape[1]
+    aligned = modality != "text" and steps == numbers(content, mode, "text", 3).shape[1]
+    if f"{modality}_lengths" in content[mode]:
+        lengths = numbers(content, mode, f"{modality}_lengths", 1).astype(np.int64)
+        if (lengths < 0).any():
+            raise FeatureFileError(f"split '{mode}', key '{modality}_lengths': a negative length; correct it")
+        if not aligned or lengths.max() <= steps:
+            return np.minimum(lengths, steps)
+    return lengths_of(content, mode, "text") if aligned else steps_used((values != 0).any(axis=2))
+
+
+def statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`mean_and_std`, some columns at a time: it works in float64, and a whole modality of a corpus would not fit."""
+    parts = [mean_and_std(frames[:, start : start + 64]) for start in range(0, frames.shape[1], 64)]
+    mean, std = zip(*parts, strict=True)
+    return np.concatenate(mean), np.concatenate(std)
+
+
+def write_modality(
+    file: h5py.File, modality: str, take: Callable[[str], np.ndarray], lengths: dict[str, np.ndarray], clips: Clips
+) -> None:
+    """Write values, offsets and train statistics of one modality, split by split.
+
+    `take` gives the padded array of a split and keeps no hold of it; `lengths` are those of its clips, by split. Clips with
+    frames that are absent or not finite are flagged.
+    """
+    group = file.create_group(modality)
+    used = {mode: np.maximum(lengths[mode], 1) for mode in SPLITS}
+    offsets = np.cumsum([0, *np.concatenate(list(used.values()))]).astype(np.int64)
+    first_clip = 0
+    for mode in SPLITS:
+        padded = take(mode)
+        count = len(padded)
+        frames = padded[np.arange(padded.shape[1]) < used[mode][:, None]].astype(np.float32)
+        del padded
+        if mode == "train":
+            group.create_dataset("values", (int(offsets[-1]), frames.shape[1]), np.float32)
+        if frames.shape[1] != group["values"].shape[1]:
+            raise FeatureFileError(
+                f"split '{mode}', key '{modality}': {frames.shape[1]} columns, but split 'train' has {group['values'].shape[1]}"
+                "; give all splits the same features"
+            )
+        clip_of_frame = np.repeat(np.arange(count), used[mode])
+        broken = ~np.isfinite(frames)
+        for clip, bad in zip(*np.unique(clip_of_frame[broken.any(axis=1)], return_counts=True), strict=True):
+            message = (
+                f"{bad} of {used[mode][clip]} {modality} frames hold values that are not finite; the train mean replaces them"
+            )
+            clips.flag(first_clip + clip, f"{modality}_not_finite", message)
+        for clip in np.flatnonzero(lengths[mode] < 1):
+            clips.flag(
+                first_clip + clip, EMPTY_FLAGS[modality], f"no {modality} frame in the file; the train mean stands for it"
+            )
+        broken |= (lengths[mode] < 1)[clip_of_frame][:, None]
+        frames[broken] = np.nan
+        if mode == "train":
+            group["mean"], group["std"] = statistics(frames)
+        rows, columns = np.nonzero(broken)
+        frames[rows, columns] = group["mean"][:][columns]
+        group["values"][offsets[first_clip] : offsets[first_clip + count]] = frames
+        first_clip += count
+    group["offsets"] = offsets
+    group.attrs["columns"] = [f"{modality}_{i}" for i in range(group["values"].shape[1])]
+
+
+def release(content: dict[str, dict], modality: str, mode: str) -> np.ndarray:
+    """The padded array of a modality in a split, which `content` holds no longer."""
+    values = numbers(content, mode, modality, 3)
+    del content[mode][modality]
+    return values
+
+
+def token_ids(content: dict[str, dict], lengths: dict[str, np.ndarray]) -> np.ndarray | None:
+    """int32 token ids of all clips one after the other, or None if the file has no text_bert."""
+    if not all("text_bert" in content[mode] for mode in SPLITS):
+        return None
+    parts = []
+    for mode in SPLITS:
+        ids = numbers(content, mode, "text_bert", 3)[:, 0]
+        parts.append(ids[np.arange(ids.shape[1]) < np.maximum(lengths[mode], 1)[:, None]].astype(np.int32))
+    return np.concatenate(parts)
+
+
+def write_dataset(file: h5py.File, content: dict[str, dict], label_range: tuple[float, float]) -> Clips:
+    """Write everything but the root attributes; `content` is emptied on the way, since it may be large."""
+    clips = clips_of(content, label_range)
+    lengths = {modality: {mode: lengths_of(content, mode, modality) for mode in SPLITS} for modality in MODALITIES}
+    ids = token_ids(content, lengths["text"])
+    for modality in MODALITIES:
+        write_modality(file, modality, partial(release, content, modality), lengths[modality], clips)
+    if ids is not None:
+        file["text/token_ids"] = ids
+    for name in ("video_id", "clip_id", "mode", "text"):
+        file[f"clips/{name}"] = np.array(getattr(clips, name), dtype=h5py.string_dtype())
+    file["clips/flags"] = np.array([";".join(flags) for flags in clips.flags], dtype=h5py.string_dtype())
+    file["clips/message"] = np.array([" ".join(messages) for messages in clips.messages], dtype=h5py.string_dtype())
+    file["labels"] = clips.labels
+    return clips
+
+
+def recognise(size: int, sha256: str) -> str:
+    """Which published file this is, by its size in bytes and its digest."""
+    for (known_size, prefix), words in KNOWN_FILES.items():
+        if size == known_size and sha256.startswith(prefix):
+            return words
+    return "unknown file"
+
+
+def import_features(features: Path, corpus: str, label_range: tuple[float, float], encoder: str, output: str | Path) -> None:
+    """Write dataset.h5 of a feature file and print what was found.
+
+    Parameters
+    ----------
+    features : Path
+        The feature file.
+    corpus : str
+        Name of the corpus.
+    label_range : tuple of float
+        Lowest and highest label there can be.
+    encoder : str
+        The text encoder of whose vocabulary text_bert is; '' if unknown.
+    output : str or Path
+        dataset.h5.
+
+    Raises
+    ------
+    FeatureFileError
+        If the file has not the format; see the module docstring.
+    UnsafePickleError
+        If it is no plain pickle of arrays, see pipeline.unpickle.
+    """
+    with features.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    print(f"{features}: sha256 {sha256}, {recognise(features.stat().st_size, sha256)}")
+    content = check_splits(read_pickle(features))
+    with replacing(output) as temporary, h5py.File(temporary, "w") as file:
+        clips = write_dataset(file, content, label_range)
+        file.attrs["corpus"] = corpus
+        file.attrs["label_low"], file.attrs["label_high"] = label_range
+        file.attrs["encoder"] = Path(encoder).name
+        file.attrs["source"], file.attrs["source_sha256"] = features.name, sha256
+        tokens = "with" if "token_ids" in file["text"] else "without"
+    counts = ", ".join(f"{mode} {clips.mode.count(mode)}" for mode in SPLITS)
+    print(f"{len(clips.mode)} clips ({counts}), {sum(map(bool, clips.flags))} with flags, {tokens} token ids")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--features", type=Path, required=True, help="the feature file, a pickle")
+    parser.add_argument("--corpus", required=True, help="name of the corpus, printed in every table")
+    parser.add_argument("--label-range", nargs=2, type=float, required=True, metavar=("LOW", "HIGH"))
+    parser.add_argument("--encoder", default="", help="the text encoder of whose vocabulary text_bert is; '' if unknown")
+    parser.add_argument("--output", required=True)
+    arguments = parser.parse_args()
+    label_range = tuple(arguments.label_range)
+    try:
+        import_features(arguments.features, arguments.corpus, label_range, arguments.encoder, arguments.output)
+    except FeatureFileError as error:
+        raise SystemExit(f"error: {arguments.features}: {error}") from error
+    except (UnsafePickleError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""ALMT: condensed modalities and the hyper-modality."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import BertConfig, BertModel
+
+from models.almt import ALMT, ALMTConfig, Condense
+from models.system import Sequences, build_config
+from models.text_encoder import TextEncoder
+
+CONFIG = Path(__file__).parents[2] / "config" / "models" / "almt.yaml"
+WIDTHS = {"text": 16, "audio": 5, "vision": 9}
+LONGEST = {"text": 8, "audio": 14, "vision": 7}
+
+
+def make_config(**changes):
+    values = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    return build_config(ALMTConfig, values | {"width": 16, "heads": 2, "feed_forward": 16, "tokens": 3} | changes)
+
+
+def make_system(**changes):
+    config = make_config(**changes)
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32}
+    bert = BertModel(BertConfig(vocab_size=40, hidden_size=16, **sizes), add_pooling_layer=False)
+    return ALMT(config, WIDTHS, LONGEST, TextEncoder(bert, config)).eval()
+
+
+def make_batch(clips=4):
+    generator = torch.Generator().manual_seed(0)
+    batch = {}
+    for modality, longest in LONGEST.items():
+        lengths = torch.randint(1, longest + 1, (clips,), generator=generator)
+        lengths[0] = longest
+        batch[modality] = Sequences(torch.randn(clips, longest, WIDTHS[modality], generator=generator), lengths)
+    ids = torch.randint(1, 40, (clips, LONGEST["text"]), generator=generator)
+    return batch | {"tokens": Sequences(ids, batch["text"].lengths)}
+
+
+def test_a_modality_of_any_length_becomes_the_same_number_of_tokens():
+    torch.manual_seed(0)
+    condense = Condense(5, make_config()).eval()
+    for length in (1, 30):
+        frames = Sequences(torch.randn(2, length, 5), torch.tensor([length, 1]))
+        assert condense(frames).shape == (2, 3, 16)
+
+
+def test_order_of_the_frames_matters_and_padding_does_not():
+    torch.manual_seed(0)
+    condense = Condense(5, make_config()).eval()
+    frames = torch.randn(1, 6, 5)
+    tokens = condense(Sequences(frames, torch.tensor([6])))
+    padded = torch.cat([frames, torch.full((1, 4, 5), 1e3)], dim=1)
+    assert torch.allclose(condense(Sequences(padded, torch.tensor([6]))), tokens, atol=1e-6)
+    assert not torch.allclose(condense(Sequences(frames.flip(1), torch.tensor([6]))), tokens, atol=1e-4)
+
+
+@pytest.mark.parametrize("modality", ["tokens", "audio", "vision"])
+def test_the_prediction_listens_to_every_modality(modality):
+    system, batch = make_system(), make_batch()
+    changed = batch | {modality: Sequences(batch[modality].values.flip(0), batch[modality].lengths)}
+    assert not torch.allclose(system(changed)["M"], system(batch)["M"], atol=1e-5)
+
+
+def test_the_hyper_modality_is_updated_once_per_level_of_the_text():
+    system = make_system(levels=4)
+    assert len(system.text_layers) == 3
+    calls = []
+    for update in system.hyper_updates:
+        update.register_forward_hook(lambda module, inputs, output: calls.append(inputs))
+    system(make_batch())
+    assert len(calls) == 4
+    texts, audios = [call[0] for call in calls], [call[1] for call in calls]
+    assert all(audio is audios[0] for audio in audios)
+    assert not any(torch.allclose(first, second) for first, second in zip(texts, texts[1:], strict=False))
+
+
+def test_without_audio_and_vision_only_the_hyper_tokens_are_left():
+    """With the updates silenced, the prediction depends on the text alone."""
+    system, batch = make_system(), make_batch()
+    for update in system.hyper_updates:
+        for attention in update.attention.values():
+            torch.nn.init.zeros_(attention.output.weight)
+    changed = batch | {m: Sequences(batch[m].values.flip(0), batch[m].lengths) for m in ("audio", "vision")}
+    assert torch.allclose(system(changed)["M"], system(batch)["M"])
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    with pytest.raises(ValueError, match="'width'"):
+        make_config(heads=3)

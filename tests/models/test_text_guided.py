@@ -1,0 +1,83 @@
+"""Text-guided two-stage fusion."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import BertConfig, BertModel
+
+from models.system import Sequences, build_config
+from models.text_encoder import TextEncoder
+from models.text_guided import EndStates, TextGuided, TextGuidedConfig
+
+CONFIG = Path(__file__).parents[2] / "config" / "models" / "text_guided.yaml"
+WIDTHS = {"text": 16, "audio": 5, "vision": 9}
+LONGEST = {"text": 8, "audio": 14, "vision": 7}
+
+
+def make_config(**changes):
+    values = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    return build_config(TextGuidedConfig, values | {"width": 16, "heads": 2} | changes)
+
+
+def make_system(**changes):
+    config = make_config(**changes)
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32}
+    bert = BertModel(BertConfig(vocab_size=40, hidden_size=16, **sizes), add_pooling_layer=False)
+    return TextGuided(config, WIDTHS, LONGEST, TextEncoder(bert, config)).eval()
+
+
+def make_batch(clips=4):
+    generator = torch.Generator().manual_seed(0)
+    batch = {}
+    for modality, longest in LONGEST.items():
+        lengths = torch.randint(1, longest + 1, (clips,), generator=generator)
+        lengths[0] = longest
+        batch[modality] = Sequences(torch.randn(clips, longest, WIDTHS[modality], generator=generator), lengths)
+    ids = torch.randint(1, 40, (clips, LONGEST["text"]), generator=generator)
+    return batch | {"tokens": Sequences(ids, batch["text"].lengths)}
+
+
+def test_end_states_are_those_of_the_last_true_frame_and_of_the_first():
+    torch.manual_seed(0)
+    end_states = EndStates(5, 8)
+    frames = Sequences(torch.randn(3, 6, 5), torch.tensor([2, 6, 4]))
+    vectors = end_states(frames)
+    assert vectors.shape == (3, 8)
+    for clip, length in enumerate(frames.lengths):
+        states, _ = end_states.lstm(frames.values[clip : clip + 1, :length])
+        expected = torch.cat([states[0, -1, :4], states[0, 0, 4:]])  # forward at the end, backward at the beginning
+        assert torch.allclose(vectors[clip], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("modality", ["tokens", "audio", "vision"])
+def test_the_prediction_listens_to_every_modality(modality):
+    system, batch = make_system(), make_batch()
+    changed = batch | {modality: Sequences(batch[modality].values.flip(0), batch[modality].lengths)}
+    assert not torch.allclose(system(changed)["M"], system(batch)["M"], atol=1e-5)
+
+
+def test_audio_and_vision_meet_in_the_second_stage_only():
+    system, batch = make_system(), make_batch()
+    seen = {}
+    for stage in ("with_audio", "with_vision", "fusion"):
+        module = getattr(system, stage)
+        module.register_forward_hook(lambda module, inputs, output, stage=stage: seen.setdefault(stage, []).append(output))
+    system(batch)
+    system(batch | {"vision": Sequences(batch["vision"].values.flip(0), batch["vision"].lengths)})
+    assert seen["with_audio"][0].shape == (4, 2, 16) and seen["fusion"][0].shape == (4, 4, 16)
+    assert torch.equal(*seen["with_audio"])
+    assert not torch.allclose(*seen["with_vision"])
+    assert not torch.allclose(*seen["fusion"])
+
+
+@pytest.mark.parametrize("width", [64, 128, 256])
+def test_the_widths_of_the_sweep_serve(width):
+    assert torch.isfinite(make_system(width=width, heads=4)(make_batch())["M"]).all()
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    with pytest.raises(ValueError, match="'width'"):
+        make_config(heads=3)

@@ -1,0 +1,36 @@
+# REQUIRED INPUTS: the published feature file, if the config has `features_file`; for the export <build>/dataset.h5.
+# OUTPUTS: <build>/dataset.h5 of that file; <results>/features.pkl.
+
+if FEATURES_FILE:
+
+    rule import_pickle:
+        """Making the data set of a published feature file"""
+        input:
+            script="pipeline/import_pickle.py",
+            modules=["pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
+            features=FEATURES_FILE["path"],
+        output:
+            "<build>/dataset.h5",
+        params:
+            corpus=config["corpus"],
+            label_range=config["label_range"],
+            encoder=ENCODER,
+        log:
+            "<logs>/import_pickle.log",
+        shell:
+            "python -m pipeline.import_pickle --features {input.features:q} --corpus {params.corpus:q}"
+            " --label-range {params.label_range} --encoder {params.encoder:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule export_pickle:
+    """Giving the data set as a feature file that MMSA reads"""
+    input:
+        script="pipeline/export_pickle.py",
+        modules=["pipeline/import_pickle.py"],  # it knows the keys
+        dataset="<build>/dataset.h5",
+    output:
+        "<results>/features.pkl",
+    log:
+        "<logs>/export_pickle.log",
+    shell:
+        "python -m pipeline.export_pickle --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,79 @@
+# REQUIRED INPUTS: <build>/dataset.h5, the clips, the run folders of the first seed. OUTPUTS: what the corpus holds, and
+# what trained systems make of its test clips, in <results>.
+
+FIGURES = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(Path("config/figures").glob("*.yaml"))}
+
+
+def figure_runs(wildcards):
+    return [panel["run"] for panel in FIGURES[wildcards.figure]["panels"]]
+
+
+def figure_folders(wildcards):
+    return expand("<build>/runs/{run}/{seed}", run=figure_runs(wildcards), seed=config["seeds"][0])
+
+
+def figure_encoder_input(wildcards):
+    return encoder_input(wildcards) if any(map(fine_tunes, figure_runs(wildcards))) else []
+
+
+def figure_encoder(wildcards, input):
+    needed = any(map(fine_tunes, figure_runs(wildcards)))
+    return ["--encoder", encoder_name(wildcards, input)] if needed else []
+
+
+def clips_option(wildcards, input):
+    return ["--clips", clips_root(wildcards, input)] if input.clips else []
+
+
+wildcard_constraints:
+    figure="|".join(FIGURES),
+
+
+rule corpus_tables:
+    """Writing what the corpus holds"""
+    input:
+        script="pipeline/corpus_tables.py",
+        modules=code_of("pipeline/corpus_tables.py"),
+        dataset="<build>/dataset.h5",
+        clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
+    output:
+        table1="<results>/sims_table1.csv",
+        table3="<results>/sims_table3.csv",
+        figure2="<results>/sims_figure2.png",
+        figure2_table="<results>/sims_figure2.csv",
+    params:
+        clips=clips_option,
+    log:
+        "<logs>/tables/corpus_tables.log",
+    shell:
+        "python -m pipeline.corpus_tables --dataset {input.dataset:q} {params.clips:q} --table1 {output.table1:q}"
+        " --table3 {output.table3:q} --figure2 {output.figure2:q} --figure2-table {output.figure2_table:q} > {log:q} 2>&1"
+
+
+rule representations:
+    """Drawing {wildcards.figure}"""
+    input:
+        script="pipeline/representations.py",
+        modules=["pipeline/run_folder.py", "pipeline/data.py", *code_of("pipeline/representations.py")],
+        figure="config/figures/{figure}.yaml",
+        dataset="<build>/dataset.h5",
+        runs=figure_folders,
+        encoder=figure_encoder_input,
+    output:
+        "<results>/{figure}.png",
+    params:
+        runs=runs_root,
+        seed=config["seeds"][0],
+        encoder=figure_encoder,
+    log:
+        "<logs>/figures/{figure}.log",
+    shell:
+        "python -m pipeline.representations --figure {input.figure:q} --runs {params.runs:q} --seed {params.seed}"
+        " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
+
+
+# What `all` makes. Tables 1 and 3 and Figure 2 of CH-SIMS, and what needs unimodal labels, are for labels in [-1, 1].
+RESULTS = [f"<results>/{name}.csv" for name in TABLES_OF_CORPUS]
+RESULTS += ["<results>/significance.csv", "<results>/sfttr_figure4.png", "<results>/quality.csv"]
+if list(config["label_range"]) == [-1, 1]:
+    RESULTS += ["<results>/sims_table1.csv", "<results>/sims_figure4.png", "<results>/unimodal.csv"]

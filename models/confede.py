@@ -21,7 +21,7 @@ from models.mult import TransformerLayer, with_positions
 from models.system import TASK_MODALITY, Batch, Clips, Sequences, System, require_modalities
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 
-TASKS = ("T", "V", "A")  # the order of the modalities in all of the papers' formulae
+UNIMODAL_TASKS = ("T", "V", "A")  # the order of the modalities in all of the papers' formulae
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +115,12 @@ class ConFEDE(System):
         self.frame_encoders = nn.ModuleDict({task: FrameEncoder(widths[TASK_MODALITY[task]], config) for task in "VA"})
         vectors = {"T": encoder.width, "V": config.frame_width, "A": config.frame_width}
         self.heads = nn.ModuleDict(
-            {task: nn.Linear(vectors[task], 1) for task in TASKS if config.encoder_epochs[TASK_MODALITY[task]]}
+            {task: nn.Linear(vectors[task], 1) for task in UNIMODAL_TASKS if config.encoder_epochs[TASK_MODALITY[task]]}
         )
-        self.close = nn.ModuleDict({task: projector(vectors[task], config.width, config.close_dropout) for task in TASKS})
-        self.far = nn.ModuleDict({task: projector(vectors[task], config.width, config.far_dropout) for task in TASKS})
+        self.close = nn.ModuleDict(
+            {task: projector(vectors[task], config.width, config.close_dropout) for task in UNIMODAL_TASKS}
+        )
+        self.far = nn.ModuleDict({task: projector(vectors[task], config.width, config.far_dropout) for task in UNIMODAL_TASKS})
         if config.unimodal_weight:
             self.unimodal = perceptron(config.width, config.unimodal_classifier, config.classifier_dropout)
         self.build_fusion()
@@ -148,15 +150,15 @@ class ConFEDE(System):
 
     def decompose(self, vectors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """{task: [B, H]} -> C_m and F_m, each [B, 3, width]."""
-        close = torch.stack([self.close[task](vectors[task]) for task in TASKS], dim=1)
-        far = torch.stack([self.far[task](vectors[task]) for task in TASKS], dim=1)
+        close = torch.stack([self.close[task](vectors[task]) for task in UNIMODAL_TASKS], dim=1)
+        far = torch.stack([self.far[task](vectors[task]) for task in UNIMODAL_TASKS], dim=1)
         return close, far
 
     def represent(self, batch: Batch) -> dict[str, Tensor]:
         """The six decomposed vectors (SFTTR, figure 4): {'C_T', 'C_V', 'C_A', 'F_T', 'F_V', 'F_A': [B, width]}."""
-        close, far = self.decompose({task: self.encode(batch, task) for task in TASKS})
-        named = {f"C_{task}": close[:, place] for place, task in enumerate(TASKS)}
-        return named | {f"F_{task}": far[:, place] for place, task in enumerate(TASKS)}
+        close, far = self.decompose({task: self.encode(batch, task) for task in UNIMODAL_TASKS})
+        named = {f"C_{task}": close[:, place] for place, task in enumerate(UNIMODAL_TASKS)}
+        return named | {f"F_{task}": far[:, place] for place, task in enumerate(UNIMODAL_TASKS)}
 
     def predict(self, close: Tensor, far: Tensor) -> dict[str, Tensor]:
         """Equations 12 and 14: 'M' [B] and, if they are learned, 'unimodal' [B, 6], of C_T, C_V, C_A, F_T, F_V, F_A."""
@@ -166,13 +168,13 @@ class ConFEDE(System):
         return outputs
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.predict(*self.decompose({task: self.encode(batch, task) for task in TASKS}))
+        return self.predict(*self.decompose({task: self.encode(batch, task) for task in UNIMODAL_TASKS}))
 
     def loss(self, outputs: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
         """Equations 13 and 16: the task's loss and the weighted loss of the unimodal predictions."""
         total = self.task_loss(outputs, labels)
         if self.config.unimodal_weight:
-            truth = torch.stack([labels[task] for task in ("M", "M", "M", *TASKS)], dim=1)
+            truth = torch.stack([labels[task] for task in ("M", "M", "M", *UNIMODAL_TASKS)], dim=1)
             total = total + self.config.unimodal_weight * mean_squared_error(outputs["unimodal"], truth).sum()
         return total
 
@@ -213,7 +215,7 @@ class ConFEDE(System):
             rows = np.searchsorted(self.train_clips, indices)
             return {task: vectors[rows] for task, vectors in self.frozen_vectors.items()}
         batch = clips.batch(indices)
-        return {task: self.encode(batch, task) for task in TASKS}
+        return {task: self.encode(batch, task) for task in UNIMODAL_TASKS}
 
     @torch.no_grad()
     def corpus_vectors(self, clips: Clips, indices: np.ndarray) -> dict[str, Tensor]:
@@ -223,9 +225,9 @@ class ConFEDE(System):
         parts = []
         for start in range(0, len(indices), self.config.batch_size):
             batch = clips.batch(indices[start : start + self.config.batch_size])
-            parts.append({task: self.encode(batch, task) for task in TASKS})
+            parts.append({task: self.encode(batch, task) for task in UNIMODAL_TASKS})
         self.train(training)
-        return {task: torch.cat([part[task] for part in parts]) for task in TASKS}
+        return {task: torch.cat([part[task] for part in parts]) for task in UNIMODAL_TASKS}
 
     def begin_epoch(self, epoch: int, clips: Clips, train: np.ndarray) -> None:
         """Behind the pre-training: fix the vectors of frozen encoders, and rank the clips by similarity every so often."""
@@ -238,7 +240,7 @@ class ConFEDE(System):
             vectors = self.frozen_vectors or self.corpus_vectors(clips, self.train_clips)
             labels = clips.batch_labels(self.train_clips)["M"].cpu().numpy()
             kinds = np.where(np.isnan(labels), -1, classes(np.nan_to_num(labels), tuple(self.config.class_cuts)))
-            joined = torch.cat([vectors[task] for task in TASKS], dim=1)
+            joined = torch.cat([vectors[task] for task in UNIMODAL_TASKS], dim=1)
             self.companions = Companions(self.train_clips, joined, kinds, self.config.candidates)
 
     def parameter_groups(self) -> list[dict]:

@@ -61,7 +61,7 @@ class _TensorLinear(torch.autograd.Function):
         ctx.save_for_backward(text, rest, weight, noise)
         ctx.dropped = dropped
         sums = text.new_zeros(len(text), len(weight))
-        for rows, columns, block, kept in _blocks(text, rest, noise, dropped):
+        for _, columns, block, _ in _blocks(text, rest, noise, dropped):
             sums += block @ weight[:, columns].T
         return sums * _scale(dropped)
 

@@ -76,7 +76,7 @@ def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
                 column = "label" if task == "M" else f"label_{task}"
                 raise ValueError(
                     f"{name} learns task {task}, but no clip of the {mode} split has a {column}: "
-                    "fill it in in the manifest or leave the system out"
+                    "fill it in, or leave the system out"
                 )
 
 
@@ -127,7 +127,7 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
     Returns
     -------
     history : list of dict
-        epoch, train_loss, valid_loss of every epoch.
+        epoch, train_loss, valid_loss of every epoch; NaN of an epoch of pre-training.
     best_epoch : int
         The epoch whose weights the system has now.
     generated_labels : list of (epoch, dict)
@@ -157,12 +157,14 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
         else:
             batches = even_batches(order, config.batch_size)
         train_loss = train_epoch(system, optimizer, dataset, batches)
-        valid_loss = system.task_loss(predict(system, dataset, valid), valid_labels).item()
+        valid_loss = math.nan
+        if epoch > system.pretraining_epochs:
+            valid_loss = system.task_loss(predict(system, dataset, valid), valid_labels).item()
         history.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss})
         if labels := system.generated_labels():
             generated.append((epoch, {task: made.cpu() for task, made in labels.items()}))
         progress.set_postfix(train=f"{train_loss:.3f}", valid=f"{valid_loss:.3f}", best=best_epoch)
-        if epoch > system.pretraining_epochs and valid_loss < best_loss - 1e-6:
+        if valid_loss < best_loss - 1e-6:
             best_epoch, best_loss = epoch, valid_loss
             best_state = {name: tensor.clone() for name, tensor in learned_weights(system).items()}
         if epoch - max(best_epoch, system.pretraining_epochs) >= config.early_stop:
@@ -210,8 +212,7 @@ def fit_estimator(name: str, config: object, dataset: Dataset, seed: int, looked
     predictions[looked_at] = estimator.predict(pooled_inputs(dataset, looked_at))
     weights = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in estimator.arrays().items()}
     parameters = sum(tensor.numel() for tensor in weights.values())
-    best = int(np.argmin([tried["valid_loss"] for tried in history])) + 1
-    return Run(name, seed, config, best, history, {"M": predictions}, weights, parameters, [])
+    return Run(name, seed, config, estimator.chosen, history, {"M": predictions}, weights, parameters, [])
 
 
 def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset: Dataset, encoder: nn.Module | None) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.fdmer import FDMER, FDMERConfig, ReversedGradient, central_moment_discrepancy, independence_criterion
+from models.fdmer import FDMER, FDMERConfig, ReversedGradient, independence_criterion
 from models.system import MODALITIES, TASKS, Sequences
 
 WIDTHS = {"text": 6, "audio": 4, "vision": 5}
@@ -26,26 +26,6 @@ def make_batch(clips=4):
 def make_system():
     torch.manual_seed(0)
     return FDMER(make_config(), WIDTHS, LENGTHS)
-
-
-def test_cmd_of_a_sample_and_its_shuffle_is_zero():
-    sample = torch.rand(20, 3)
-    assert central_moment_discrepancy(sample, sample.flip(0)).item() == pytest.approx(0.0, abs=1e-6)
-
-
-def test_cmd_by_hand():
-    # Means agree; the 2nd moments are 1/4 and 0, the 4th 1/16 and 0, the odd ones 0.
-    spread, still = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [0.5]])
-    assert central_moment_discrepancy(spread, still).item() == pytest.approx(1 / 4 + 1 / 16)
-    assert central_moment_discrepancy(spread, still, moments=2).item() == pytest.approx(1 / 4)
-    # Two features, each shifted: the distance of the means alone.
-    assert central_moment_discrepancy(torch.zeros(3, 2), torch.tensor([0.3, 0.4]).expand(3, 2)).item() == pytest.approx(0.5)
-
-
-def test_cmd_of_equal_samples_has_a_finite_gradient():
-    sample = torch.rand(4, 3, requires_grad=True)
-    central_moment_discrepancy(sample, sample.detach()).backward()
-    assert torch.isfinite(sample.grad).all()
 
 
 def test_hsic_by_hand():

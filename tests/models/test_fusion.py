@@ -8,7 +8,7 @@ from models.lmf import LMF, LMFConfig
 from models.mfn import MFN, MFNConfig
 from models.mult import Attention, MulT, MulTConfig
 from models.system import Sequences
-from models.tfn import fusion_tensor
+from models.tfn import TensorLinear
 
 WIDTHS = {"text": 6, "audio": 4, "vision": 5}
 LENGTHS = {"text": 4, "audio": 6, "vision": 5}
@@ -20,26 +20,57 @@ def make_sequences(lengths, width, seed=0):
     return Sequences(values, lengths)
 
 
-def test_fusion_tensor_of_zeros_holds_the_ones_product():
-    tensor = fusion_tensor({"text": torch.zeros(2, 3), "audio": torch.zeros(2, 1), "vision": torch.zeros(2, 2)})
-    assert tensor.shape == (2, 4 * 2 * 3)
-    assert torch.equal(tensor[:, 0], torch.ones(2))
-    assert torch.equal(tensor[:, 1:], torch.zeros(2, 23))
+def fusion_tensor(representations):
+    """[1; t] x [1; a] x [1; v] as a whole: [B, (D_t + 1) (D_a + 1) (D_v + 1)]."""
+    text, audio, vision = (torch.nn.functional.pad(values, (1, 0), value=1.0) for values in representations.values())
+    return torch.einsum("bt,ba,bv->btav", text, audio, vision).flatten(1)
 
 
-def test_fusion_tensor_of_ones_is_ones():
-    tensor = fusion_tensor({"text": torch.ones(2, 3), "audio": torch.ones(2, 1), "vision": torch.ones(2, 2)})
-    assert torch.equal(tensor, torch.ones(2, 24))
+def make_representations(clips=5, dtype=torch.float64):
+    widths = {"text": 10, "audio": 2, "vision": 3}  # 11 text entries: not a whole number of blocks
+    torch.manual_seed(3)
+    return {modality: torch.randn(clips, width, dtype=dtype, requires_grad=True) for modality, width in widths.items()}
 
 
-def test_fusion_tensor_holds_every_product():
-    text, audio, vision = torch.tensor([[2.0, 3.0]]), torch.tensor([[5.0]]), torch.tensor([[7.0]])
-    tensor = fusion_tensor({"text": text, "audio": audio, "vision": vision}).reshape(3, 2, 2)
-    ones = {"text": torch.tensor([1.0, 2, 3]), "audio": torch.tensor([1.0, 5]), "vision": torch.tensor([1.0, 7])}
-    for t in range(3):
-        for a in range(2):
-            for v in range(2):
-                assert tensor[t, a, v] == ones["text"][t] * ones["audio"][a] * ones["vision"][v]
+def test_tensor_linear_is_a_linear_layer_on_the_fusion_tensor():
+    representations = make_representations()
+    layer = TensorLinear([10, 2, 3], 4, 0.5).double().eval()
+    whole = torch.nn.functional.linear(fusion_tensor(representations), layer.weight, layer.bias)
+    blocks = layer(**representations)
+    assert torch.allclose(blocks, whole, atol=1e-12)
+    inputs = [*representations.values(), layer.weight, layer.bias]
+    expected = torch.autograd.grad(whole.square().sum(), inputs)
+    gradients = torch.autograd.grad(blocks.square().sum(), inputs)
+    for gradient, other in zip(gradients, expected, strict=True):
+        assert torch.allclose(gradient, other, atol=1e-12)
+
+
+def test_tensor_linear_has_the_gradient_of_what_it_computed_with_dropout():
+    representations = make_representations(clips=2)
+    layer = TensorLinear([10, 2, 3], 4, 0.4).double()
+
+    def same_dropout(text, audio, vision, weight):
+        torch.manual_seed(0)
+        return layer(text, audio, vision)
+
+    assert torch.autograd.gradcheck(same_dropout, (*representations.values(), layer.weight))
+
+
+def test_tensor_linear_drops_each_entry_on_its_own_and_keeps_the_mean():
+    """Columns of ones show what is left of the tensor's entries: with a weight for each, an output per entry."""
+    clips, rate = 2000, 0.4
+    layer = TensorLinear([10, 1, 1], 44, rate)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(44))
+        layer.bias.zero_()
+        torch.manual_seed(0)
+        entries = layer(torch.ones(clips, 10), torch.ones(clips, 1), torch.ones(clips, 1))
+    left = entries != 0
+    assert entries[left].unique().numel() == 1
+    assert entries.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert left.float().mean().item() == pytest.approx(1 - rate, abs=0.01)
+    correlation = torch.corrcoef(left.float().T) - torch.eye(44)
+    assert correlation.abs().max() < 0.12
 
 
 def make_lmf(rank, hidden):

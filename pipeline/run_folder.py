@@ -19,7 +19,6 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from features.text import load_model
 from models import load_system
 from models.metrics import metrics_for
 from models.system import System, build_config
@@ -138,7 +137,12 @@ def load_run(folder: Path, dataset_path: Path, encoder: str) -> tuple[System, Da
     config = build_config(system_class.config_class, values)
     means = system_class.means_suffice(config)
     dataset = read_dataset(dataset_path, torch.device("cpu"), means, tokens=system_class.reads_tokens)
-    system = make_system(system_class, config, dataset, load_model(encoder) if system_class.reads_tokens else None)
+    if system_class.reads_tokens:
+        from features.text import load_model  # transformers takes seconds to import, and most systems do without
+
+        system = make_system(system_class, config, dataset, load_model(encoder))
+    else:
+        system = make_system(system_class, config, dataset, None)
     weights = load_file(folder / "model.safetensors")
     unknown = set(weights) ^ set(learned_weights(system))
     if unknown:

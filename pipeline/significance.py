@@ -130,8 +130,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        file = read_table_file(arguments.table)
-        table = make_table(file, arguments.runs, arguments.seeds, tuple(arguments.label_range))
+        label_range = tuple(arguments.label_range)
+        file = read_table_file(arguments.table).for_labels(label_range)
+        table = make_table(file, arguments.runs, arguments.seeds, label_range)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {arguments.runs}: {error}") from error
     with replacing(arguments.output) as temporary:

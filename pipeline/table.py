@@ -29,7 +29,7 @@ MAJORITY = "majority (train median)"
 
 
 def of_corpus(file: TableFile, label_range: tuple[float, float]) -> TableFile:
-    """The table with those of its metrics that a corpus with such labels has.
+    """The table with those of its rows and metrics that a corpus with such labels has.
 
     Raises ValueError if it has none of them, or the table is for other labels.
     """
@@ -37,7 +37,7 @@ def of_corpus(file: TableFile, label_range: tuple[float, float]) -> TableFile:
     metrics = [name for name in file.metrics if name in names]
     if not file.suits(label_range) or not metrics:
         raise ValueError(f"this table is not made for labels in {label_range}: leave it out")
-    return replace(file, metrics=metrics)
+    return replace(file.for_labels(label_range), metrics=metrics)
 
 
 def majority_row(predictions: pd.DataFrame, task: str, metrics: list[str], label_range: tuple[float, float]) -> dict:

@@ -2,7 +2,7 @@
 
     caption: Multimodal sentiment analysis              # heading
     source: CH-SIMS (Yu et al., ACL 2020), Table 2      # where the table stands
-    label_range: [-1, 1]                                # only for corpora with such labels; if absent, for all
+    label_range: [-1, 1]                                # only for corpora with such labels; if absent, for all; also of a row
     metrics: [acc2, f1, mae, corr]                      # columns, of models/metrics.py: those that the corpus has
     rows:                                               # in the order of the paper
       - {label: LF-DNN, run: lf_dnn}
@@ -17,7 +17,8 @@
 A run is a system (models/__init__.py) or a variant of one (config/variants.yaml).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -33,6 +34,7 @@ class Row:
     run: str
     task: str = "M"
     minus: str = ""
+    label_range: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,15 @@ class TableFile:
     metrics: list[str]
     rows: list[Row]
     published: dict[str, Published]
-    label_range: tuple[float, ...] = ()
+    label_range: Sequence[float] = ()
 
-    def suits(self, label_range: tuple[float, float]) -> bool:
+    def suits(self, label_range: Sequence[float]) -> bool:
         """Whether the table is made for a corpus with labels in this range."""
-        return self.label_range in ((), tuple(label_range))
+        return _suits(self, label_range)
+
+    def for_labels(self, label_range: Sequence[float]) -> "TableFile":
+        """The table with the rows that are made for a corpus with labels in this range."""
+        return replace(self, rows=[row for row in self.rows if _suits(row, label_range)])
 
     @property
     def runs(self) -> list[str]:
@@ -67,6 +73,10 @@ class TableFile:
     def tasks(self) -> list[str]:
         """Labels that are scored, each once, in the order of the rows."""
         return list(dict.fromkeys(row.task for row in self.rows))
+
+
+def _suits(part: Row | TableFile, label_range: Sequence[float]) -> bool:
+    return not part.label_range or tuple(part.label_range) == tuple(label_range)
 
 
 def read_table_file(path: str | Path) -> TableFile:
@@ -83,7 +93,7 @@ def read_table_file(path: str | Path) -> TableFile:
             raise ValueError(f"unknown key '{min(set(values) - KEYS)}'; the keys are {', '.join(sorted(KEYS))}")
         rows = [Row(**row) for row in values["rows"]]
         published = {corpus: Published(**numbers) for corpus, numbers in values.get("published", {}).items()}
-        label_range = tuple(values.get("label_range", ()))
+        label_range = values.get("label_range", ())
         table = TableFile(values["caption"], values["source"], values["metrics"], rows, published, label_range)
         _check(table)
     except KeyError as error:

@@ -27,9 +27,8 @@ import yaml
 from torch import nn
 from tqdm import tqdm
 
-from features.text import load_model
 from models import SYSTEMS, load_system
-from models.baselines import Estimator
+from models.estimator import Estimator
 from models.metrics import metrics_for
 from models.system import TASKS, Config, System, build_config
 from models.text_encoder import TextEncoder
@@ -251,6 +250,8 @@ def run(arguments: argparse.Namespace) -> None:
     if reads_tokens:
         if not arguments.encoder:
             raise ValueError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
+        from features.text import load_model  # transformers takes seconds to import, and most systems do without
+
         encoder = load_model(arguments.encoder)
         if config.frozen_layers:
             frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()

@@ -9,7 +9,7 @@ import yaml
 from transformers import BertConfig, BertModel
 
 from models import SYSTEMS, load_system
-from models.baselines import Estimator
+from models.estimator import Estimator
 from models.system import MODALITIES, TASKS, Sequences, build_config
 from models.text_encoder import TextEncoder
 

@@ -13,7 +13,7 @@ from matplotlib import image
 
 from models import SYSTEMS as REGISTRY
 from models import load_system
-from models.metrics import METRIC_TITLES, NAMES, sims_metrics
+from models.metrics import METRIC_TITLES, NAMES, mosi_metrics, sims_metrics
 from models.system import build_config
 from pipeline import table, unimodal
 from pipeline.table_file import read_table_file
@@ -28,7 +28,7 @@ TEST = np.repeat([-0.8, -0.4, 0.0, 0.4, 0.8], [151, 97, 69, 69, 71])
 TRAIN = np.repeat([-0.8, -0.2, 0.6], [4, 3, 4])
 
 
-def write_run(runs, system, seed, labels, predictions, task="M"):
+def write_run(runs, system, seed, labels, predictions, task="M", score=sims_metrics):
     """A run folder with the given test labels {task: array} and predictions of one task."""
     folder = runs / system / str(seed)
     folder.mkdir(parents=True)
@@ -39,7 +39,7 @@ def write_run(runs, system, seed, labels, predictions, task="M"):
     table.insert(0, "clip_id", [f"{i:04d}" for i in range(len(table))])
     table.insert(0, "video_id", "video_0001")
     table.to_csv(folder / "predictions.csv", index=False)
-    metrics = sims_metrics(labels[task], predictions)
+    metrics = score(labels[task], predictions)
     metrics["corr"] = None if np.isnan(metrics["corr"]) else metrics["corr"]
     (folder / "metrics.json").write_text(json.dumps({"corpus": "a corpus", "test": {task: metrics}}))
     (folder / "config.yaml").write_text(yaml.safe_dump({"modality": "text", "task": task}))
@@ -58,9 +58,12 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def make(monkeypatch, runs, folder, file=ROOT / "config/tables/sims_table2.yaml", corpus="a corpus", seeds=SEEDS):
+def make(
+    monkeypatch, runs, folder, file=ROOT / "config/tables/sims_table2.yaml", corpus="a corpus", seeds=SEEDS, label_range=(-1, 1)
+):
     outputs = {"--output": folder / "t.csv", "--markdown": folder / "t.md", "--figure": folder / "t.png"}
     arguments = ["table", "--table", file, "--runs", runs, "--seeds", *seeds, "--corpus", corpus]
+    arguments += ["--label-range", *label_range]
     for option, path in outputs.items():
         arguments += [option, path]
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in arguments])
@@ -169,6 +172,20 @@ def test_a_run_that_never_learned_the_label_is_named(monkeypatch, tmp_path):
         write_run(tmp_path / "runs", run, 1, {task: TEST for task in "MTAV"}, TEST, task="M")
     with pytest.raises(SystemExit, match="run unimodal_audio, seed 1, has no test metrics of task A: it has M"):
         make(monkeypatch, tmp_path / "runs", tmp_path, ROOT / "config/tables/sims_table4.yaml", seeds=[1])
+
+
+def test_a_corpus_with_other_labels_has_its_own_metrics_and_rows(monkeypatch, tmp_path):
+    random = np.random.default_rng(0)
+    file = ROOT / "config/tables/selfmm_table4.yaml"
+    truth = np.round(random.uniform(-3, 3, 300), 1)
+    for run in read_table_file(file).runs:
+        write_run(tmp_path / "runs", run, 1, {"M": truth}, truth + random.normal(size=300), score=mosi_metrics)
+    rows = make(monkeypatch, tmp_path / "runs", tmp_path, file, "MOSEI", [1], (-3, 3)).set_index("system")
+    assert "acc2_mean" not in rows and rows.loc["2e-4/2e-5", "acc2_positive_mean"] > 70
+    assert rows.loc["2e-4/2e-5", "published_acc2_positive"] == 85.2
+    systems = read_table_file(ROOT / "config/tables/systems.yaml")
+    left_out = set(systems.for_labels((-1, 1)).runs) - set(systems.for_labels((-3, 3)).runs)
+    assert left_out == {"mlf_dnn", "mlmf", "mtfn"}
 
 
 def test_a_table_of_mosi_is_refused_for_labels_of_ch_sims(monkeypatch, tmp_path, runs):

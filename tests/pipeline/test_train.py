@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from models import SYSTEMS, load_system
-from models.baselines import Estimator
+from models.estimator import Estimator
 from models.layers import masked_mean
 from models.metrics import sims_metrics
 from models.system import MODALITIES, Config

@@ -33,6 +33,7 @@ if not FEATURES_FILE:
         raise WorkflowError(str(error))
     VIDEOS = list(MANIFEST["video_id"].unique())
 
+REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))
 
 for name in config["systems"]:
@@ -45,6 +46,7 @@ def code_of(*files):
     """The modules that hold the mathematics behind `files`: all they import, directly or not, from those rooms.
 
     Snakemake itself sees no import; as inputs of a rule these files make it run again when one of them is changed.
+    The registry is left out: a system more or less changes no other.
     """
     found, queue = set(), [Path(file) for file in files]
     while queue:
@@ -56,7 +58,7 @@ def code_of(*files):
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             for name in names:
                 stem = Path(*name.split("."))
-                new = {path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()} - found
+                new = {path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()} - found - REGISTRY
                 if name.split(".")[0] in ("features", "models", "demo"):
                     found |= new
                     queue += new

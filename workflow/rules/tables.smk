@@ -2,7 +2,10 @@
 from pipeline.table_file import read_table_file
 
 try:
-    TABLES = {path.stem: read_table_file(path) for path in sorted(Path("config/tables").glob("*.yaml"))}
+    TABLES = {
+        path.stem: read_table_file(path).for_labels(config["label_range"])
+        for path in sorted(Path("config/tables").glob("*.yaml"))
+    }
 except ValueError as error:
     raise WorkflowError(str(error))
 

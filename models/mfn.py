@@ -65,7 +65,10 @@ class MFN(System):
         """
         inputs, weights = [], []
         for modality, cell in self.cells.items():
-            projected = F.linear(aligned[modality].values.transpose(0, 1), cell.weight_ih, cell.bias_ih + cell.bias_hh)
+            frames, mask = aligned[modality].values.transpose(0, 1), aligned[modality].mask.T
+            # Of true steps only: padding would be a third of this product, which is the largest of all.
+            projected = F.linear(frames[mask], cell.weight_ih, cell.bias_ih + cell.bias_hh)
+            projected = projected.new_zeros(*mask.shape, projected.shape[1]).index_put((mask,), projected)
             inputs.append(projected.unflatten(2, (4, -1)))  # input, forget, cell and output gate
             weights.append(cell.weight_hh.unflatten(0, (4, -1)))
         gates_of_frames = torch.cat(inputs, dim=3).flatten(2)

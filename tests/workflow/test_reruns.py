@@ -30,21 +30,21 @@ def test_results_are_byte_equal_when_made_again(project):
 def test_a_change_of_the_audio_module_reruns_audio_and_what_follows(project):
     edit(project.folder / "features" / "audio.py")
     planned = project.planned()
-    assert set(planned) == {"audio", "dataset", "quality", "train", "sims_table2"}
+    assert set(planned) == {"audio", "dataset", "quality", "train", "table"}
     assert len(planned["audio"]) == 2 and len(planned["train"]) == 9
 
 
 def test_a_change_of_one_model_reruns_its_systems_alone(project):
     edit(project.folder / "models" / "tfn.py")
     planned = project.planned()
-    assert set(planned) == {"train", "sims_table2"}
-    assert sorted(planned["train"]) == ["system=mtfn, seed=1", "system=tfn, seed=1"]
+    assert set(planned) == {"train", "table"}
+    assert sorted(planned["train"]) == ["run=mtfn", "run=tfn"]
 
 
 def test_a_changed_setting_reruns_its_stage(project):
     config = project.folder / "config" / "config.yaml"
     config.write_text(config.read_text() + "audio: {first: zcr}\n")
-    assert set(project.planned()) == {"audio", "dataset", "quality", "train", "sims_table2"}
+    assert set(project.planned()) == {"audio", "dataset", "quality", "train", "table"}
 
 
 def test_a_new_video_runs_only_itself_and_the_aggregates(project):
@@ -56,7 +56,7 @@ def test_a_new_video_runs_only_itself_and_the_aggregates(project):
     planned = project.planned()
     for rule in ("clips", "text", "audio", "vision"):
         assert planned.pop(rule) == ["video_id=new"]
-    assert set(planned) == {"dataset", "quality", "train", "sims_table2"}
+    assert set(planned) == {"dataset", "quality", "train", "table"}
 
 
 def test_a_changed_text_reruns_text_of_that_video(project):
@@ -71,4 +71,4 @@ def test_a_changed_label_reruns_the_data_set_but_no_features(project):
     table = pd.read_csv(project.folder / "data_manifest.csv", dtype=str)
     table.loc[0, "label"] = "1.0"
     table.to_csv(project.folder / "data_manifest.csv", index=False)
-    assert set(project.planned()) == {"dataset", "quality", "train", "sims_table2"}
+    assert set(project.planned()) == {"dataset", "quality", "train", "table"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.mult import Attention, with_positions
+from models.attention import Attention, with_positions
 from models.system import MODALITIES, Batch, Sequences, System
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 

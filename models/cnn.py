@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.layers import convolve, masked_max
 from models.system import Batch, Config, Sequences, System
 
 
@@ -26,17 +27,6 @@ class CNNConfig(Config):
         super().__post_init__()
         if not self.kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in self.kernels):
             raise ValueError(f"key 'kernels': {self.kernels} should hold one or more odd widths")
-
-
-def convolve(convolution: nn.Conv1d, sequences: Sequences) -> Tensor:
-    """Convolution over time that sees zeros in place of padding: [B, L, D] -> [B, L, channels]."""
-    frames = sequences.values.masked_fill(~sequences.mask[..., None], 0.0)
-    return convolution(frames.transpose(1, 2)).transpose(1, 2)
-
-
-def masked_max(sequences: Sequences) -> Tensor:
-    """Largest value over the true frames: [B, L, D] -> [B, D]."""
-    return sequences.values.masked_fill(~sequences.mask[..., None], -torch.inf).amax(1)
 
 
 class SequenceCNN(nn.Module):

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.attention import TransformerLayer, with_positions
 from models.contrast import Companions, contrastive_loss
 from models.metrics import CUTS_5, classes
-from models.mult import TransformerLayer, with_positions
 from models.system import TASK_MODALITY, Batch, Clips, Sequences, System, require_modalities
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 

@@ -15,10 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.cnn import convolve
-from models.layers import masked_mean
+from models.attention import TransformerLayer
+from models.layers import convolve, masked_mean
 from models.misa import central_moment_discrepancy
-from models.mult import TransformerLayer
 from models.system import MODALITIES, Batch, Config, Sequences, System
 
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.layers import TextAligned, last_step
-from models.system import MODALITIES, Batch, Config, System, require_modalities
+from models.mfn import GatedMemoryConfig, network
+from models.system import MODALITIES, Batch, System
 
 SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(MODALITIES, size)]
 OUTPUT = ("output",)
@@ -23,23 +24,10 @@ EDGES = [(source, target) for target, sources in SOURCES.items() for source in s
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphMFNConfig(Config):
-    hidden: dict[str, int]  # state of each modality's LSTM
-    memory: int
+class GraphMFNConfig(GatedMemoryConfig):
     vertex: int  # width of the vertices of two and three modalities and of the output
     graph_hidden: int  # of the networks of vertices and efficacies
     graph_dropout: float
-    retain_hidden: int
-    retain_dropout: float
-    write_hidden: int
-    write_dropout: float
-    output_hidden: int
-    output_dropout: float
-    alignment: str = "ctc"  # or 'avg_pool'
-
-    def __post_init__(self):
-        super().__post_init__()
-        require_modalities("hidden", self.hidden)
 
 
 def lstm_gates(lstm: nn.LSTM, values: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,10 +62,6 @@ def in_place(found: Tensor, mask: Tensor) -> Tensor:
     steps = found.new_zeros(*mask.shape, found.shape[1])
     steps[mask] = found
     return steps
-
-
-def network(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out))
 
 
 class DynamicFusionGraph(nn.Module):

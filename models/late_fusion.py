@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from models.layers import Head, SubNet, TextSubNet, masked_mean, masked_sum
+from models.layers import Head, RecurrentSubNet, SubNet, masked_mean, masked_sum
 from models.system import TASK_MODALITY, Batch, Config, System, require_modalities
 
 
@@ -43,7 +43,7 @@ class LateFusion(System):
         self.lengths = lengths
         self.subnets = nn.ModuleDict(
             {
-                "text": TextSubNet(widths["text"], hidden["text"], config.text_out, dropout),
+                "text": RecurrentSubNet(widths["text"], hidden["text"], config.text_out, dropout),
                 "audio": SubNet(widths["audio"], hidden["audio"], dropout),
                 "vision": SubNet(widths["vision"], hidden["vision"], dropout),
             }

@@ -29,8 +29,11 @@ class SubNet(nn.Sequential):
         )
 
 
-class TextSubNet(nn.Module):
-    """Text network: LSTM over the tokens, its last true state, linear: [B, L, width] -> [B, out] (CH-SIMS, section 4.1)."""
+class RecurrentSubNet(nn.Module):
+    """LSTM, its last true state, dropout, linear: [B, L, width] -> [B, out].
+
+    The text network of CH-SIMS (section 4.1); Self-MM has it for audio and vision.
+    """
 
     def __init__(self, width: int, hidden: int, out: int, dropout: float):
         super().__init__()
@@ -38,9 +41,9 @@ class TextSubNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(hidden, out)
 
-    def forward(self, text: Sequences) -> Tensor:
-        states, _ = self.lstm(text.values)
-        return self.linear(self.dropout(last_step(states, text.lengths)))
+    def forward(self, sequences: Sequences) -> Tensor:
+        states, _ = self.lstm(sequences.values)
+        return self.linear(self.dropout(last_step(states, sequences.lengths)))
 
 
 class Head(nn.Sequential):
@@ -74,6 +77,17 @@ def masked_mean(sequences: Sequences) -> Tensor:
 def masked_sum(sequences: Sequences) -> Tensor:
     """Sum over the true frames: [B, L, D] -> [B, D]."""
     return sequences.values.masked_fill(~sequences.mask[..., None], 0.0).sum(1)
+
+
+def masked_max(sequences: Sequences) -> Tensor:
+    """Largest value over the true frames: [B, L, D] -> [B, D]."""
+    return sequences.values.masked_fill(~sequences.mask[..., None], -torch.inf).amax(1)
+
+
+def convolve(convolution: nn.Conv1d, sequences: Sequences) -> Tensor:
+    """Convolution over time that sees zeros in place of padding: [B, L, D] -> [B, L, channels]."""
+    frames = sequences.values.masked_fill(~sequences.mask[..., None], 0.0)
+    return convolution(frames.transpose(1, 2)).transpose(1, 2)
 
 
 def with_one(representation: Tensor) -> Tensor:

@@ -11,13 +11,11 @@ from models.system import MODALITIES, Batch, Config, System, require_modalities
 
 
 @dataclass(frozen=True, kw_only=True)
-class MFNConfig(Config):
+class GatedMemoryConfig(Config):
+    """What MFN and Graph-MFN have in common: an LSTM per modality, a gated memory, an output."""
+
     hidden: dict[str, int]  # state of each modality's LSTM
     memory: int
-    attention_hidden: int
-    attention_dropout: float
-    update_hidden: int
-    update_dropout: float
     retain_hidden: int
     retain_dropout: float
     write_hidden: int
@@ -31,7 +29,16 @@ class MFNConfig(Config):
         require_modalities("hidden", self.hidden)
 
 
-def _network(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+@dataclass(frozen=True, kw_only=True)
+class MFNConfig(GatedMemoryConfig):
+    attention_hidden: int
+    attention_dropout: float
+    update_hidden: int
+    update_dropout: float
+
+
+def network(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+    """Two linear layers with ReLU and dropout between them: [..., width] -> [..., out]."""
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out))
 
 
@@ -51,11 +58,11 @@ class MFN(System):
         states = sum(config.hidden.values())
         window = 2 * states  # [c_(t-1); c_t]
         memory = config.memory
-        self.attention = _network(window, config.attention_hidden, window, config.attention_dropout)
-        self.update = _network(window, config.update_hidden, memory, config.update_dropout)
-        self.retain = _network(window + memory, config.retain_hidden, memory, config.retain_dropout)
-        self.write = _network(window + memory, config.write_hidden, memory, config.write_dropout)
-        self.output = _network(states + memory, config.output_hidden, 1, config.output_dropout)
+        self.attention = network(window, config.attention_hidden, window, config.attention_dropout)
+        self.update = network(window, config.update_hidden, memory, config.update_dropout)
+        self.retain = network(window + memory, config.retain_hidden, memory, config.retain_dropout)
+        self.write = network(window + memory, config.write_hidden, memory, config.write_dropout)
+        self.output = network(states + memory, config.output_hidden, 1, config.output_dropout)
 
     def _run_cells(self, aligned: Batch) -> tuple[Tensor, Tensor]:
         """States and cells of the three LSTMs at every step: two Tensors [shape=(B, L, sum of hidden)].
@@ -90,8 +97,8 @@ class MFN(System):
         """
         window = attended.shape[2]
         gates = []
-        for network in (self.retain, self.write):
-            first, _, dropout, second = network
+        for gate in (self.retain, self.write):
+            first, _, dropout, second = gate
             attended_part = F.linear(attended, first.weight[:, :window], first.bias)
             gates.append((attended_part.unbind(1), first.weight[:, window:].T, dropout, second))
         memory = torch.zeros_like(update[:, 0])

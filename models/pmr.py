@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.cnn import convolve
-from models.layers import masked_mean
-from models.mult import TransformerLayer, with_positions
+from models.attention import TransformerLayer, with_positions
+from models.layers import convolve, masked_mean
 from models.system import MODALITIES, Batch, Config, Sequences, System, require_modalities
 
 

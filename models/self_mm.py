@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.layers import TextSubNet
+from models.layers import RecurrentSubNet
 from models.system import TASK_MODALITY, TASKS, Batch, Clips, System
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 
@@ -121,9 +121,8 @@ class SelfMM(System):
     def __init__(self, config: SelfMMConfig, widths: dict[str, int], lengths: dict[str, int], encoder: TextEncoder):
         super().__init__(config, {"M": 1.0})
         self.encoder = encoder
-        # LSTM, last true state, dropout, linear: CH-SIMS has this network for its text.
         self.subnets = nn.ModuleDict(
-            {m: TextSubNet(widths[m], config.hidden[m], config.out[m], config.lstm_dropout[m]) for m in RECURRENT}
+            {m: RecurrentSubNet(widths[m], config.hidden[m], config.out[m], config.lstm_dropout[m]) for m in RECURRENT}
         )
         inputs = {"T": encoder.width, "A": config.out["audio"], "V": config.out["vision"]}
         inputs["M"] = sum(inputs.values())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.layers import Head, SubNet, TextSubNet, masked_mean
+from models.layers import Head, RecurrentSubNet, SubNet, masked_mean
 from models.system import MODALITIES, TASKS, Batch, Config, System
 
 
@@ -34,7 +34,7 @@ class Unimodal(System):
         super().__init__(config, {config.task: 1.0})
         width = widths[config.modality]
         if config.modality == "text":
-            self.subnet = TextSubNet(width, config.hidden, config.hidden, config.dropout)
+            self.subnet = RecurrentSubNet(width, config.hidden, config.hidden, config.dropout)
         else:
             self.subnet = SubNet(width, config.hidden, config.dropout)
         self.head = Head(config.hidden, config.head_hidden, config.head_dropout)

@@ -17,7 +17,7 @@ from models.system import MODALITIES, TASKS, Batch, Sequences
 
 STANDARDISED = ("audio", "vision")
 CLIPS_AT_ONCE = 256  # when only means are kept, frames are read in portions of so many clips
-POOL = 16  # training batches among which clips of similar length are put together
+POOL = 512  # training clips among which those of similar length are put together
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class Dataset:
         frames = torch.minimum(start[:, None] + step, end[:, None] - 1)
         padding = step >= lengths[:, None]
         values = rows[frames]
-        return Sequences(values.masked_fill_(padding if values.ndim == 2 else padding[..., None], 0), lengths)
+        if len(step) > 1:  # of clips with one frame, their mean, nothing is padding
+            values.masked_fill_(padding if values.ndim == 2 else padding[..., None], 0)
+        return Sequences(values, lengths)
 
     def batch_labels(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """Labels of the clips at `indices`."""
@@ -187,12 +189,12 @@ def even_batches(indices: np.ndarray, batch_size: int) -> list[np.ndarray]:
 def similar_batches(indices: np.ndarray, batch_size: int, lengths: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
     """As `even_batches`, of clips of similar length, so that little of a batch is padding.
 
-    The clips, in a random order, fall into pools of `POOL` batches; each pool is sorted by length and cut, and all batches
+    The clips, in a random order, fall into pools of at most `POOL`; each pool is sorted by length and cut, and all batches
     are shuffled: which clips come together still changes from epoch to epoch.
 
     indices : in random order. lengths : frames of each clip of the corpus.
     """
     batches = []
-    for pool in even_batches(indices, POOL * batch_size):
+    for pool in even_batches(indices, POOL):
         batches += even_batches(pool[np.argsort(lengths[pool], kind="stable")], batch_size)
     return [batches[i] for i in random.permutation(len(batches))]

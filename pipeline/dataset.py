@@ -21,6 +21,7 @@ frame of means, so that after standardisation both are zero; `flags` tells which
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,31 @@ def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.
     group.attrs["columns"] = modality.columns
 
 
+def write_clips(
+    file: h5py.File,
+    columns: Mapping[str, Sequence[str]],
+    labels: np.ndarray,
+    flags: list[list[str]],
+    messages: list[list[str]],
+) -> None:
+    """Write all that there is of the clips apart from their features.
+
+    `columns` holds video_id, clip_id, mode and text, `labels` is float32 [clips, 4]: M, T, A, V, NaN where absent.
+    """
+    text = h5py.string_dtype()
+    for name in ("video_id", "clip_id", "mode", "text"):
+        file[f"clips/{name}"] = np.array(columns[name], dtype=text)
+    file["clips/flags"] = np.array([";".join(names) for names in flags], dtype=text)
+    file["clips/message"] = np.array([" ".join(sentences) for sentences in messages], dtype=text)
+    file["labels"] = labels
+
+
+def write_attributes(file: h5py.File, corpus: str, label_range: tuple[float, float], encoder: str) -> None:
+    """Write the root attributes."""
+    file.attrs["corpus"], file.attrs["encoder"] = corpus, encoder
+    file.attrs["label_low"], file.attrs["label_high"] = label_range
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", required=True)
@@ -130,17 +156,12 @@ def main() -> None:
             modality = load_modality(rows, arguments.features / name, window)
             write_modality(file, name, modality, is_train)
             if name == "text":
-                file.attrs["encoder"] = modality.settings.get("encoder", "")
+                encoder = modality.settings.get("encoder", "")
             for i in range(len(rows)):
                 flags[i] += [flag for flag in modality.flags[i] if flag not in flags[i]]
                 messages[i] += [message for message in [modality.messages[i]] if message]
-        for name in ("video_id", "clip_id", "mode", "text"):
-            file[f"clips/{name}"] = rows[name].to_numpy(dtype=h5py.string_dtype())
-        file["clips/flags"] = np.array([";".join(names) for names in flags], dtype=h5py.string_dtype())
-        file["clips/message"] = np.array([" ".join(texts) for texts in messages], dtype=h5py.string_dtype())
-        file["labels"] = rows[LABELS].to_numpy(dtype=np.float32)
-        file.attrs["corpus"] = arguments.corpus
-        file.attrs["label_low"], file.attrs["label_high"] = arguments.label_range
+        write_clips(file, rows, rows[LABELS].to_numpy(dtype=np.float32), flags, messages)
+        write_attributes(file, arguments.corpus, arguments.label_range, encoder)
     print(f"{len(rows)} clips, {sum(map(bool, flags))} with flags")
 
 

@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from features.statistics import mean_and_std
-from pipeline.dataset import MODALITIES
+from pipeline.dataset import MODALITIES, write_attributes, write_clips
 from pipeline.io import replacing
 from pipeline.unpickle import UnsafePickleError, read_pickle
 
@@ -289,11 +289,7 @@ def write_dataset(file: h5py.File, content: dict[str, dict], label_range: tuple[
         write_modality(file, modality, partial(release, content, modality), lengths[modality], clips)
     if ids is not None:
         file["text/token_ids"] = ids
-    for name in ("video_id", "clip_id", "mode", "text"):
-        file[f"clips/{name}"] = np.array(getattr(clips, name), dtype=h5py.string_dtype())
-    file["clips/flags"] = np.array([";".join(flags) for flags in clips.flags], dtype=h5py.string_dtype())
-    file["clips/message"] = np.array([" ".join(messages) for messages in clips.messages], dtype=h5py.string_dtype())
-    file["labels"] = clips.labels
+    write_clips(file, vars(clips), clips.labels, clips.flags, clips.messages)
     return clips
 
 
@@ -334,9 +330,7 @@ def import_features(features: Path, corpus: str, label_range: tuple[float, float
     content = check_splits(read_pickle(features))
     with replacing(output) as temporary, h5py.File(temporary, "w") as file:
         clips = write_dataset(file, content, label_range)
-        file.attrs["corpus"] = corpus
-        file.attrs["label_low"], file.attrs["label_high"] = label_range
-        file.attrs["encoder"] = Path(encoder).name
+        write_attributes(file, corpus, label_range, Path(encoder).name)
         file.attrs["source"], file.attrs["source_sha256"] = features.name, sha256
         tokens = "with" if "token_ids" in file["text"] else "without"
     counts = ", ".join(f"{mode} {clips.mode.count(mode)}" for mode in SPLITS)

@@ -2,8 +2,6 @@
 
 import os
 import subprocess
-import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pipeline.media import ffmpeg_path  # noqa: E402
-
-
-def _write_wav(path: Path, samples: np.ndarray, rate: int = 22050) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-
-
-@pytest.fixture
-def write_wav():
-    """A function (path, samples) that writes a 22,050 Hz mono 16-bit file."""
-    return _write_wav
+from tests.sound import write_wav  # noqa: E402
 
 
 @pytest.fixture
@@ -41,7 +26,7 @@ def make_video(tmp_path):
         if audio:
             sound = tmp_path / "tone.wav"
             time = np.arange(int(22050 * frames / rate)) / 22050
-            _write_wav(sound, 0.3 * np.sin(2 * np.pi * 220 * time))
+            write_wav(sound, 0.3 * np.sin(2 * np.pi * 220 * time))
             command += ["-i", str(sound), "-c:a", "aac"]
         # Key frames are far apart, so that a cut by key frames would be seen.
         command += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "1", "-g", "250", "-pix_fmt", "yuv444p"]

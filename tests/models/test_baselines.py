@@ -1,23 +1,17 @@
 """Estimators that are fitted at once: SVM, ridge regression, constant."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from safetensors.numpy import load, save
 
 from models import load_system
-from models.system import build_config
+from tests.models.small import configuration
 
-CONFIGS = Path(__file__).parents[2] / "config" / "models"
 ESTIMATORS = ["svm", "svm_classification", "ridge", "constant"]
 
 
 def make(name, **changes):
-    values = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
-    estimator = load_system(name)
-    return estimator(build_config(estimator.config_class, values | changes))
+    return load_system(name)(configuration(name, **changes))
 
 
 def make_inputs(clips, seed=0):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.cnn import CNN, CNNConfig, SequenceCNN, masked_max
+from models.cnn import CNN, CNNConfig, SequenceCNN
+from models.layers import masked_max
 from models.system import Sequences
 
 WIDTHS = {"text": 6, "audio": 4, "vision": 5}

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from models.layers import CTCAlignment, WindowAlignment, last_step, masked_mean
+from models.attention import Attention
+from models.layers import CTCAlignment, WindowAlignment, byte_dropout, last_step, masked_mean
 from models.lmf import LMF, LMFConfig
 from models.mfn import MFN, MFNConfig
-from models.mult import Attention, MulT, MulTConfig
+from models.mult import MulT, MulTConfig
 from models.system import Sequences
 from models.tfn import TensorLinear
 
@@ -214,3 +215,14 @@ def test_mult_attends_to_no_padded_frame():
     for sequences in batch.values():
         assert not sequences.values.grad[1, 2:].any()
         assert sequences.values.grad[1, :2].any(dim=-1).all()
+
+
+def test_byte_dropout_drops_at_its_rate_keeps_the_mean_and_hands_back_the_same_mask():
+    torch.manual_seed(0)
+    values = torch.ones(300, 301, requires_grad=True)
+    left = byte_dropout(values, 0.2)
+    left.sum().backward()
+    assert (left == 0).float().mean().item() == pytest.approx(0.2, abs=0.005)
+    assert left.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert torch.equal(values.grad, left)
+    assert torch.equal(byte_dropout(values, 0.0), values)

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
 
 from models.mag_bert import MAGBERT, AdaptationGate, MAGBERTConfig, displacement_scale
 from models.system import Sequences, build_config
-from models.text_encoder import TextEncoder
+from tests.models.small import random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 7}
 LENGTHS = {"text": 6, "audio": 9, "vision": 4}
@@ -23,19 +22,11 @@ VALUES = {
 def make_system(**changes):
     torch.manual_seed(0)
     config = build_config(MAGBERTConfig, VALUES | changes)
-    sizes = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    bert = BertModel(BertConfig(**sizes, intermediate_size=32, max_position_embeddings=32), add_pooling_layer=False)
-    return MAGBERT(config, WIDTHS, LENGTHS, TextEncoder(bert, config))
+    return MAGBERT(config, WIDTHS, LENGTHS, small_encoder(config))
 
 
 def make_batch():
-    generator = torch.Generator().manual_seed(0)
-    lengths = {"text": torch.tensor([6, 4, 2]), "audio": torch.tensor([9, 3, 1]), "vision": torch.tensor([2, 4, 4])}
-    batch = {
-        modality: Sequences(torch.randn(3, LENGTHS[modality], WIDTHS[modality], generator=generator), length)
-        for modality, length in lengths.items()
-    }
-    return batch | {"tokens": Sequences(torch.randint(40, (3, 6), generator=generator), lengths["text"])}
+    return random_batch(WIDTHS, LENGTHS, 4)
 
 
 def test_displacement_is_at_most_beta_times_the_embedding():

@@ -3,11 +3,10 @@
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel
 
 from models.misa import MISA, MISAConfig, StackedLSTM, central_moment_discrepancy, difference_loss
-from models.system import Sequences, build_config
-from models.text_encoder import TextEncoder
+from models.system import build_config
+from tests.models.small import random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 7}
 LENGTHS = {"text": 6, "audio": 9, "vision": 4}
@@ -30,20 +29,11 @@ VALUES = {
 def make_system(**changes):
     torch.manual_seed(0)
     config = build_config(MISAConfig, VALUES | changes)
-    sizes = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    bert = BertModel(BertConfig(**sizes, intermediate_size=32, max_position_embeddings=32), add_pooling_layer=False)
-    return MISA(config, WIDTHS, LENGTHS, TextEncoder(bert, config))
+    return MISA(config, WIDTHS, LENGTHS, small_encoder(config))
 
 
 def make_batch(clips=4):
-    generator = torch.Generator().manual_seed(0)
-    batch = {}
-    for modality, longest in LENGTHS.items():
-        lengths = torch.randint(1, longest + 1, (clips,), generator=generator)
-        lengths[0] = longest
-        batch[modality] = Sequences(torch.randn(clips, longest, WIDTHS[modality], generator=generator), lengths)
-    ids = torch.randint(40, (clips, LENGTHS["text"]), generator=generator)
-    return batch | {"tokens": Sequences(ids, batch["text"].lengths)}
+    return random_batch(WIDTHS, LENGTHS, clips)
 
 
 def test_discrepancy_by_hand():

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
 
 from models.ps_mixer import Communicator, PSMixer, PSMixerConfig, polar_loss, strength_loss
-from models.system import Sequences, build_config
-from models.text_encoder import TextEncoder
+from models.system import build_config
+from tests.models.small import random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 7}
 LENGTHS = {"text": 6, "audio": 9, "vision": 4}
@@ -28,20 +27,11 @@ VALUES = {
 def make_system():
     torch.manual_seed(0)
     config = build_config(PSMixerConfig, VALUES)
-    sizes = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    bert = BertModel(BertConfig(**sizes, intermediate_size=32, max_position_embeddings=32), add_pooling_layer=False)
-    return PSMixer(config, WIDTHS, LENGTHS, TextEncoder(bert, config))
+    return PSMixer(config, WIDTHS, LENGTHS, small_encoder(config))
 
 
 def make_batch(clips=4):
-    generator = torch.Generator().manual_seed(0)
-    batch = {}
-    for modality, longest in LENGTHS.items():
-        lengths = torch.randint(1, longest + 1, (clips,), generator=generator)
-        lengths[0] = longest
-        batch[modality] = Sequences(torch.randn(clips, longest, WIDTHS[modality], generator=generator), lengths)
-    ids = torch.randint(40, (clips, LENGTHS["text"]), generator=generator)
-    return batch | {"tokens": Sequences(ids, batch["text"].lengths)}
+    return random_batch(WIDTHS, LENGTHS, clips)
 
 
 def test_polar_loss_by_hand():

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel
 
 from models.self_mm import LabelGeneration, SelfMM, SelfMMConfig, class_centres, label_shift, momentum, relative_distance
-from models.system import TASKS, Sequences, build_config
-from models.text_encoder import TextEncoder
+from models.system import TASKS, build_config
+from tests.models.small import choose, random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 7}
 LENGTHS = {"text": 6, "audio": 9, "vision": 4}
@@ -33,17 +32,11 @@ class Clips:
     """Twelve clips of random features; clip 4 has no M label and that of clip 7 is 0."""
 
     def __init__(self):
-        generator = torch.Generator().manual_seed(0)
-        self.features = {}
-        for modality, longest in LENGTHS.items():
-            lengths = torch.randint(1, longest + 1, (12,), generator=generator)
-            self.features[modality] = Sequences(torch.randn(12, longest, WIDTHS[modality], generator=generator), lengths)
-        ids = torch.randint(40, (12, LENGTHS["text"]), generator=generator)
-        self.features["tokens"] = Sequences(ids, self.features["text"].lengths)
+        self.features = random_batch(WIDTHS, LENGTHS, 12)
         self.labels = torch.tensor([0.0, 0.0, 0.8, -0.6, torch.nan, 0.0, 0.0, 0.0, 0.0, -0.2, 0.0, 0.4])
 
     def batch(self, indices):
-        return {name: Sequences(values[indices], lengths[indices]) for name, (values, lengths) in self.features.items()}
+        return choose(self.features, indices)
 
     def batch_labels(self, indices):
         return {task: self.labels[indices] if task == "M" else torch.full((len(indices),), torch.nan) for task in TASKS}
@@ -52,10 +45,7 @@ class Clips:
 def make_system(**changes):
     torch.manual_seed(0)
     config = build_config(SelfMMConfig, VALUES | changes)
-    sizes = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    bert = BertConfig(**sizes, **dropout, intermediate_size=32, max_position_embeddings=32)
-    return SelfMM(config, WIDTHS, LENGTHS, TextEncoder(BertModel(bert, add_pooling_layer=False), config))
+    return SelfMM(config, WIDTHS, LENGTHS, small_encoder(config, dropout=0.0))
 
 
 def test_centres_are_means_of_either_sign_without_zero_and_absent_labels():

@@ -1,19 +1,14 @@
 """SFTTR and ConFEDE: pre-training, companions, ablations."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
-from transformers import BertConfig, BertModel
 
 from models import load_system
 from models.confede import mean_squared_error
-from models.system import TASKS, Sequences, build_config
-from models.text_encoder import TextEncoder
+from models.system import TASKS
+from tests.models.small import choose, configuration, random_batch, small_encoder
 
-CONFIGS = Path(__file__).parents[2] / "config" / "models"
 WIDTHS = {"text": 16, "audio": 5, "vision": 9}
 LONGEST = {"text": 8, "audio": 14, "vision": 7}
 SMALL = {
@@ -34,19 +29,15 @@ class Clips:
     """A corpus in memory that notes which clips were fetched."""
 
     def __init__(self, count=44, seed=0):
+        self.features = random_batch(WIDTHS, LONGEST, count, seed)
         generator = torch.Generator().manual_seed(seed)
-        self.lengths = {m: torch.randint(1, longest + 1, (count,), generator=generator) for m, longest in LONGEST.items()}
-        self.values = {m: torch.randn(count, LONGEST[m], WIDTHS[m], generator=generator) for m in LONGEST}
-        self.values["tokens"] = torch.randint(1, 40, (count, LONGEST["text"]), generator=generator)
-        self.lengths["tokens"] = self.lengths["text"]
         self.labels = {task: torch.rand(count, generator=generator) * 1.8 - 0.9 for task in TASKS}
         self.labels["M"] = torch.arange(count) % 4 / 2 - 0.75  # 4 classes
         self.fetched = []
 
     def batch(self, indices):
         self.fetched.append(indices.tolist())
-        chosen = torch.as_tensor(indices)
-        return {m: Sequences(self.values[m][chosen], self.lengths[m][chosen]) for m in self.values}
+        return choose(self.features, indices)
 
     def batch_labels(self, indices):
         return {task: labels[torch.as_tensor(indices)] for task, labels in self.labels.items()}
@@ -54,22 +45,9 @@ class Clips:
 
 def make_system(name="sfttr", seed=0, **changes):
     small = SMALL | (SMALL_FUSION if name == "sfttr" else {})
-    values = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")) | small | changes
-    system_class = load_system(name)
-    config = build_config(system_class.config_class, values)
+    config = configuration(name, **small | changes)
     torch.manual_seed(seed)
-    bert = BertModel(
-        BertConfig(
-            vocab_size=40,
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=32,
-        ),
-        add_pooling_layer=False,
-    )
-    return system_class(config, WIDTHS, LONGEST, TextEncoder(bert, config)).train()
+    return load_system(name)(config, WIDTHS, LONGEST, small_encoder(config)).train()
 
 
 def until(system, clips, epoch):

@@ -1,22 +1,16 @@
 """What holds for every system: padding, gradients, batches, learning, reproducibility."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
-from transformers import BertConfig, BertModel
 
 from models import SYSTEMS, load_system
 from models.estimator import Estimator
-from models.system import MODALITIES, TASKS, Sequences, build_config
-from models.text_encoder import TextEncoder
+from models.system import TASKS, Sequences, build_config
+from tests.models.small import CONFIGS, choose, configuration, random_batch, small_encoder
 
 WIDTHS = {"text": 12, "audio": 5, "vision": 9}
 LONGEST = {"text": 8, "audio": 14, "vision": 7}
-VOCABULARY = 40
-CONFIGS = Path(__file__).parents[2] / "config" / "models"
 NETWORKS = [name for name in SYSTEMS if not issubclass(load_system(name), Estimator)]
 SMALL_TENSOR = {"hidden": {"text": 16, "audio": 8, "vision": 16}, "text_out": 12}
 SMALL_CONTRAST = {
@@ -38,19 +32,10 @@ SMALL = {
     "misa": {"hidden": {"audio": 5, "vision": 9}, "width": 32, "feed_forward": 64},
     "ps_mixer": {"hidden": {"audio": 5, "vision": 9}, "width": 32},
 }
-BERT = BertConfig(
-    vocab_size=VOCABULARY,
-    hidden_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=32,
-    max_position_embeddings=32,
-)
 
 
 def make_config(name, **changes):
-    values = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
-    return build_config(load_system(name).config_class, values | SMALL.get(name, {}) | changes)
+    return configuration(name, **SMALL.get(name, {}) | changes)
 
 
 def make_system(name, seed=0, encoder_dropout=0.1, **changes):
@@ -58,8 +43,7 @@ def make_system(name, seed=0, encoder_dropout=0.1, **changes):
     system_class, config = load_system(name), make_config(name, **changes)
     if not system_class.reads_tokens:
         return system_class(config, WIDTHS, LONGEST)
-    BERT.hidden_dropout_prob = BERT.attention_probs_dropout_prob = encoder_dropout
-    return system_class(config, WIDTHS, LONGEST, TextEncoder(BertModel(BERT, add_pooling_layer=False), config))
+    return system_class(config, WIDTHS, LONGEST, small_encoder(config, encoder_dropout))
 
 
 def without_dropout(name):
@@ -73,21 +57,7 @@ def without_dropout(name):
 
 
 def make_batch(clips=6, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    batch = {}
-    for modality in MODALITIES:
-        lengths = torch.randint(1, LONGEST[modality] + 1, (clips,), generator=generator)
-        lengths[0], lengths[-1] = LONGEST[modality], 1
-        values = torch.randn(clips, LONGEST[modality], WIDTHS[modality], generator=generator)
-        batch[modality] = Sequences(values.masked_fill(~mask_of(values, lengths)[..., None], 0.0), lengths)
-    lengths = batch["text"].lengths
-    ids = torch.randint(1, VOCABULARY, (clips, LONGEST["text"]), generator=generator)
-    batch["tokens"] = Sequences(ids.masked_fill(~mask_of(ids, lengths), 0), lengths)
-    return batch
-
-
-def mask_of(values, lengths):
-    return torch.arange(values.shape[1]) < lengths[:, None]
+    return random_batch(WIDTHS, LONGEST, clips, seed)
 
 
 def make_labels(clips=6, seed=0):
@@ -102,19 +72,10 @@ class SmallCorpus:
         self.all, self.labels, self.count = make_batch(clips, seed), make_labels(clips, seed), clips
 
     def batch(self, indices):
-        return choose(self.all, torch.as_tensor(indices))
+        return choose(self.all, indices)
 
     def batch_labels(self, indices):
         return {task: labels[torch.as_tensor(indices)] for task, labels in self.labels.items()}
-
-
-def choose(batch, indices):
-    """The clips at `indices`, padded to the longest of them."""
-    chosen = {}
-    for modality, sequences in batch.items():
-        lengths = sequences.lengths[indices]
-        chosen[modality] = Sequences(sequences.values[indices, : int(lengths.max())], lengths)
-    return chosen
 
 
 def test_every_configuration_has_a_system_and_every_system_a_configuration():
@@ -128,7 +89,7 @@ def test_padding_changes_no_output(name):
     for modality, (values, lengths) in batch.items():
         garbage = 1 if modality == "tokens" else 1e3
         longer = torch.cat([values, torch.full_like(values[:, :5], garbage)], dim=1)
-        beyond = ~mask_of(longer, lengths)
+        beyond = ~Sequences(longer, lengths).mask
         padded[modality] = Sequences(longer.masked_fill(beyond if longer.ndim == 2 else beyond[..., None], garbage), lengths)
     with torch.no_grad():
         expected, outputs = system(batch), system(padded)

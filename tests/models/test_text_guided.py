@@ -1,43 +1,28 @@
 """Text-guided two-stage fusion."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
-from transformers import BertConfig, BertModel
 
-from models.system import Sequences, build_config
-from models.text_encoder import TextEncoder
-from models.text_guided import EndStates, TextGuided, TextGuidedConfig
+from models.system import Sequences
+from models.text_guided import EndStates, TextGuided
+from tests.models.small import configuration, random_batch, small_encoder
 
-CONFIG = Path(__file__).parents[2] / "config" / "models" / "text_guided.yaml"
 WIDTHS = {"text": 16, "audio": 5, "vision": 9}
 LONGEST = {"text": 8, "audio": 14, "vision": 7}
 
 
 def make_config(**changes):
-    values = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    return build_config(TextGuidedConfig, values | {"width": 16, "heads": 2} | changes)
+    return configuration("text_guided", **{"width": 16, "heads": 2} | changes)
 
 
 def make_system(**changes):
     config = make_config(**changes)
     torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32}
-    bert = BertModel(BertConfig(vocab_size=40, hidden_size=16, **sizes), add_pooling_layer=False)
-    return TextGuided(config, WIDTHS, LONGEST, TextEncoder(bert, config)).eval()
+    return TextGuided(config, WIDTHS, LONGEST, small_encoder(config)).eval()
 
 
-def make_batch(clips=4):
-    generator = torch.Generator().manual_seed(0)
-    batch = {}
-    for modality, longest in LONGEST.items():
-        lengths = torch.randint(1, longest + 1, (clips,), generator=generator)
-        lengths[0] = longest
-        batch[modality] = Sequences(torch.randn(clips, longest, WIDTHS[modality], generator=generator), lengths)
-    ids = torch.randint(1, 40, (clips, LONGEST["text"]), generator=generator)
-    return batch | {"tokens": Sequences(ids, batch["text"].lengths)}
+def make_batch():
+    return random_batch(WIDTHS, LONGEST, 4)
 
 
 def test_end_states_are_those_of_the_last_true_frame_and_of_the_first():

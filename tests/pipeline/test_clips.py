@@ -12,6 +12,7 @@ from pipeline.audio import read_wav
 from pipeline.clips import cut_video, read_clips
 from pipeline.manifest import COLUMNS
 from pipeline.media import ffmpeg_path
+from tests.sound import write_wav
 
 
 def rows(*clips, video_id="v"):
@@ -48,7 +49,7 @@ def test_cut_is_exact_to_the_frame(make_video, folder):
     assert len(read_wav(folder / "0001.wav")) == 22050
 
 
-def test_sound_is_cut_at_the_same_moment(make_video, write_wav, folder, tmp_path):
+def test_sound_is_cut_at_the_same_moment(make_video, folder, tmp_path):
     path = make_video(audio=False, frames=60)
     click = np.zeros(2 * 22050, np.float32)
     click[22050 + 5000] = 1

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from demo.head import Head
 from models import SYSTEMS
 from pipeline.manifest import COLUMNS
 from pipeline.media import ffmpeg_path
+from tests.sound import write_wav
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["Snakefile", "workflow", "profiles", "config", "pipeline", "features", "models", "demo"]
@@ -76,11 +76,7 @@ def encode(path: Path, frames: np.ndarray, seconds: float, sound: bool = True) -
         time = np.arange(int(seconds * 22050)) / 22050
         samples = 0.3 * np.sin(2 * np.pi * (150 * time + 20 * time**2))
         tone = path.with_suffix(".wav")
-        with wave.open(str(tone), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(22050)
-            file.writeframes((samples * 32767).astype("<i2").tobytes())
+        write_wav(tone, samples)
         command += ["-i", str(tone), "-c:a", "aac"]
     command += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
     subprocess.run(command, input=frames.tobytes(), check=True)

@@ -12,8 +12,7 @@ how many times as much the peer takes. The peak counts the whole process: librar
 The peer's script is called as `PYTHON SCRIPT run --work FOLDER --model SYSTEM --epochs N --threads N`, FOLDER being that of
 the feature file, and must print a line of JSON with train_s and train_cpu_s (seconds, per epoch) and peak_rss_mib.
 
-`--whole-process` compares five seeds of LF-DNN, 20 epochs each, from start to end: one command for ours, one process per
-seed for the peer.
+`--whole-process` compares five seeds of LF-DNN, 20 epochs each, from start to end: in one command, in five, and the peer's.
 """
 
 import argparse
@@ -113,19 +112,22 @@ def peer_run(model: str, epochs: int, arguments: argparse.Namespace) -> list[str
 
 
 def compare_whole_process(dataset: Path, arguments: argparse.Namespace) -> dict:
-    """Wall seconds of five seeds of LF-DNN, from the start of the first process to the end of the last."""
-    # As many processes as there are threads, one thread each.
-    own_options = ["--seeds", *SEEDS, "--processes", str(arguments.threads), "--threads", "1"]
+    """Wall seconds of five seeds of LF-DNN, from the start of the first process to the end of the last: in one command
+    with as many processes as threads, one thread each; as five commands with all threads; and the peer's five runs."""
     command = train_command("lf_dnn", dataset, arguments.work / "runs" / "lf_dnn", SEED_EPOCHS, "", arguments.override)
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "pipeline.train", *command, *own_options], capture_output=True, check=True)
-    row = {"system": "lf_dnn, 5 seeds, whole process", "own_wall_s": time.perf_counter() - start}
+    command = [sys.executable, "-m", "pipeline.train", *command]
+    threads = str(arguments.threads)
+    together = [[*command, "--seeds", *SEEDS, "--processes", threads, "--threads", "1"]]
+    apart = [[*command, "--seeds", seed, "--threads", threads] for seed in SEEDS]
+    ways = {"own_together_s": together, "own_apart_s": apart}
     if arguments.peer_python:
+        ways["peer_apart_s"] = [peer_run("lf_dnn", SEED_EPOCHS, arguments)] * len(SEEDS)
+    row = {"system": f"lf_dnn, {len(SEEDS)} seeds, {SEED_EPOCHS} epochs"}
+    for name, commands in ways.items():
         start = time.perf_counter()
-        for _ in SEEDS:
-            run_and_read(peer_run("lf_dnn", SEED_EPOCHS, arguments), arguments.threads)
-        row["peer_wall_s"] = time.perf_counter() - start
-        row["ratio_wall_s"] = row["peer_wall_s"] / row["own_wall_s"]
+        for each in commands:
+            subprocess.run(each, capture_output=True, check=True)
+        row[name] = time.perf_counter() - start
     return row
 
 

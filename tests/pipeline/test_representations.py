@@ -22,14 +22,6 @@ VARIANTS = yaml.safe_load((ROOT / "config" / "variants.yaml").read_text(encoding
 MODES = ["train"] * 12 + ["valid"] * 6 + ["test"] * 8
 
 
-@pytest.fixture(autouse=True)
-def restore_torch_settings():
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
-
-
 def write_dataset(path):
     random = np.random.default_rng(0)
     clips = len(MODES)

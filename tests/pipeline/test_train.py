@@ -70,15 +70,6 @@ def write_dataset(path, labels=None, seed=0):
     return path
 
 
-@pytest.fixture(autouse=True)
-def restore_torch_settings():
-    """The command sets them for its whole process; the tests of other modules shall not notice."""
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("a folder 数据") / "dataset.h5")
@@ -179,10 +170,10 @@ def test_the_learning_rate_warms_up_and_falls():
 
 
 def test_bf16_trains_near_fp32(monkeypatch, tmp_path, dataset):
-    exact = run_train(monkeypatch, dataset, tmp_path / "fp32", "lf_dnn", max_epochs=8)
-    rounded = run_train(monkeypatch, dataset, tmp_path / "bf16", "lf_dnn", max_epochs=8, precision="bf16")
-    losses = [pd.read_csv(folder / "history.csv")["valid_loss"].min() for folder in (exact, rounded)]
-    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.2)
+    exact = run_train(monkeypatch, dataset, tmp_path / "fp32", "lf_dnn", max_epochs=1)
+    rounded = run_train(monkeypatch, dataset, tmp_path / "bf16", "lf_dnn", max_epochs=1, precision="bf16")
+    losses = [pd.read_csv(folder / "history.csv")["valid_loss"][0] for folder in (exact, rounded)]
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_run_folder_agrees_with_itself(monkeypatch, tmp_path, dataset):

@@ -7,7 +7,7 @@ if FEATURES_FILE:
         """Making the data set of a published feature file"""
         input:
             script="pipeline/import_pickle.py",
-            modules=["pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
+            modules=["pipeline/dataset.py", "pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
             features=FEATURES_FILE["path"],
         output:
             "<build>/dataset.h5",

@@ -1,4 +1,4 @@
-"""Train one system with each of some seeds, choose the epoch on the validation split, evaluate once on the test split.
+r"""Train one system with each of some seeds, choose the epoch on the validation split, evaluate once on the test split.
 
     python -m pipeline.train --dataset build/dataset.h5 --system tfn --config config/models/tfn.yaml \
         --override '{"batch_size": 16}' --seeds 1 12 --output build/runs/tfn

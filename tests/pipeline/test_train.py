@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -282,31 +283,16 @@ def test_a_mistyped_key_is_named_with_its_file(monkeypatch, tmp_path, dataset):
         run_train(monkeypatch, dataset, tmp_path / "run", bach_size=3)
 
 
-OUTSIDE = """
-import torch
-from models.system import Config, System
-
-
-class Bias(System):
-    config_class = Config
-
-    def __init__(self, config, widths, lengths):
-        super().__init__(config, {"M": 1.0})
-        self.bias = torch.nn.Parameter(torch.zeros(()))
-
-    def forward(self, batch):
-        return {"M": self.bias.expand(len(batch["text"].lengths))}
-"""
-
-
-def test_a_system_from_outside_trains_once_it_has_a_line_in_the_registry(monkeypatch, tmp_path, dataset):
-    (tmp_path / "outside_bias.py").write_text(OUTSIDE)
+def test_the_system_of_the_documentation_trains_from_outside_the_tree(monkeypatch, tmp_path, dataset):
+    page = (ROOT / "docs" / "adding_a_system.md").read_text(encoding="utf-8")
+    code, values = (re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1] for language in ("python", "yaml"))
+    (tmp_path / "outside_mean_pool.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(SYSTEMS, "bias", "outside_bias:Bias")
-    config = tmp_path / "bias.yaml"
-    config.write_text("batch_size: 8\nlearning_rate: 0.01\n")
-    metrics = json.loads((run_train(monkeypatch, dataset, tmp_path / "run", "bias", config) / "metrics.json").read_text())
-    assert metrics["test"]["M"]["majority"] is True and metrics["test"]["M"]["corr"] is None
+    monkeypatch.setitem(SYSTEMS, "mean_pool", "outside_mean_pool:MeanPool")
+    config = tmp_path / "mean_pool.yaml"
+    config.write_text(values)
+    folder = run_train(monkeypatch, dataset, tmp_path / "run", "mean_pool", config, max_epochs=60)
+    assert json.loads((folder / "metrics.json").read_text())["test"]["M"]["corr"] > 0.5
 
 
 def test_batches_hold_the_clips_padded_with_zeros(dataset):

@@ -37,8 +37,6 @@ from pipeline.data import Dataset, even_batches, read_dataset, similar_batches
 from pipeline.io import replacing
 from pipeline.run_folder import Run, learned_weights, make_system, write_run
 
-LARGE = 8_000_000  # numbers in one tensor of parameters, beyond which its gradient is better not allocated anew each step
-
 
 def load_config(system: str, path: Path, override: str) -> Config:
     """Configuration of a system: the YAML file at `path`, single keys replaced by the JSON object `override`.
@@ -70,7 +68,7 @@ def make_reproducible(seed: int, threads: int) -> None:
 def keep_freed_memory() -> None:
     """Let the C library (glibc) keep up to 256 MiB that one step has freed for the next.
 
-    Memory fresh from the system has to be cleared page by page: for TFN's gradient of 142 MB a third of a step.
+    Memory fresh from the system has to be cleared page by page: for TFN and MulT a third of a step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
@@ -197,7 +195,7 @@ def train_system(
     """Train a system by gradient; predictions are made for the clips at `looked_at`."""
     system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
     check_labels(name, list(system.task_weights), dataset)
-    if max(parameter.numel() for parameter in system.parameters()) > LARGE:
+    if system.has_large_tensors:
         keep_freed_memory()
     history, best_epoch, generated = fit(system, dataset, seed)
     predictions = {}

@@ -6,9 +6,9 @@ from itertools import combinations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from models.layers import masked_mean
+from models.recurrent import BidirectionalLSTM
 from models.system import MODALITIES, Batch, Sequences, System
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 
@@ -52,16 +52,14 @@ class StackedLSTM(nn.Module):
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
-        self.first = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
+        self.first = BidirectionalLSTM(width, hidden)
         self.norm = nn.LayerNorm(2 * hidden)
-        self.second = nn.LSTM(2 * hidden, hidden, batch_first=True, bidirectional=True)
+        self.second = BidirectionalLSTM(2 * hidden, hidden)
 
     def forward(self, sequences: Sequences) -> Tensor:
-        lengths = sequences.lengths.cpu()
-        packed = pack_padded_sequence(sequences.values, lengths, batch_first=True, enforce_sorted=False)
-        states, (first, _) = self.first(packed)
-        _, (second, _) = self.second(states._replace(data=self.norm(states.data)))
-        return torch.cat([*first, *second], dim=1)
+        states, first = self.first(sequences)
+        _, second = self.second(Sequences(self.norm(states), sequences.lengths))
+        return torch.cat([first, second], dim=1)
 
 
 class UtteranceVectors(nn.Module):

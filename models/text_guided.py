@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
-from models.system import Batch, Sequences, System
+from models.recurrent import BidirectionalLSTM
+from models.system import Batch, System
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 
 
@@ -29,19 +29,6 @@ class TextGuidedConfig(FineTuningConfig):
             raise ValueError(f"key 'width': {self.width} is not an even multiple of the {self.heads} heads")
 
 
-class EndStates(nn.Module):
-    """BiLSTM over the true frames; the end states of both directions joined: [B, L, frame width] -> [B, width]."""
-
-    def __init__(self, frame_width: int, width: int):
-        super().__init__()
-        self.lstm = nn.LSTM(frame_width, width // 2, batch_first=True, bidirectional=True)
-
-    def forward(self, frames: Sequences) -> Tensor:
-        packed = pack_padded_sequence(frames.values, frames.lengths.cpu(), batch_first=True, enforce_sorted=False)
-        _, (states, _) = self.lstm(packed)
-        return states.transpose(0, 1).flatten(1)
-
-
 class TextGuided(System):
     """F1 = TRM([t; a]), F2 = TRM([t; v]), M = MLP(TRM([F1; F2]))."""
 
@@ -55,7 +42,7 @@ class TextGuided(System):
         self.text = nn.Sequential(
             nn.Linear(encoder.width, width), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(width, width)
         )
-        self.audio, self.vision = EndStates(widths["audio"], width), EndStates(widths["vision"], width)
+        self.lstms = nn.ModuleDict({m: BidirectionalLSTM(widths[m], width // 2) for m in ("audio", "vision")})
         self.with_audio, self.with_vision, self.fusion = (transformer(config) for _ in range(3))
         self.output = nn.Sequential(
             nn.Linear(4 * width, width), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(width, 1), nn.Flatten(0)
@@ -63,8 +50,9 @@ class TextGuided(System):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         text = self.text(self.encoder(batch["tokens"]).values[:, 0])
-        with_audio = self.with_audio(torch.stack([text, self.audio(batch["audio"])], dim=1))
-        with_vision = self.with_vision(torch.stack([text, self.vision(batch["vision"])], dim=1))
+        audio, vision = (lstm(batch[modality])[1] for modality, lstm in self.lstms.items())
+        with_audio = self.with_audio(torch.stack([text, audio], dim=1))
+        with_vision = self.with_vision(torch.stack([text, vision], dim=1))
         return {"M": self.output(self.fusion(torch.cat([with_audio, with_vision], dim=1)).flatten(1))}
 
     def parameter_groups(self) -> list[dict]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models.misa import MISA, MISAConfig, StackedLSTM, central_moment_discrepancy, difference_loss
-from models.system import build_config
+from models.system import Sequences, build_config
 from tests.models.small import random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 7}
@@ -70,9 +70,10 @@ def test_stacked_lstm_is_that_of_each_clip_alone():
     with torch.no_grad():
         vectors = stacked(batch)
         for clip, length in enumerate(batch.lengths.tolist()):
-            states, (first, _) = stacked.first(batch.values[clip : clip + 1, :length])
-            _, (second, _) = stacked.second(nn.functional.layer_norm(states, (6,)))
-            assert torch.allclose(vectors[clip], torch.cat([*first, *second], dim=1)[0], atol=1e-6)
+            alone = Sequences(batch.values[clip : clip + 1, :length], batch.lengths[clip : clip + 1])
+            states, first = stacked.first(alone)
+            _, second = stacked.second(Sequences(nn.functional.layer_norm(states, (6,)), alone.lengths))
+            assert torch.allclose(vectors[clip], torch.cat([first, second], dim=1)[0], atol=1e-6)
 
 
 def test_loss_is_the_weighted_sum_of_the_four():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.system import Sequences
-from models.text_guided import EndStates, TextGuided
+from models.text_guided import TextGuided
 from tests.models.small import configuration, random_batch, small_encoder
 
 WIDTHS = {"text": 16, "audio": 5, "vision": 9}
@@ -23,18 +23,6 @@ def make_system(**changes):
 
 def make_batch():
     return random_batch(WIDTHS, LONGEST, 4)
-
-
-def test_end_states_are_those_of_the_last_true_frame_and_of_the_first():
-    torch.manual_seed(0)
-    end_states = EndStates(5, 8)
-    frames = Sequences(torch.randn(3, 6, 5), torch.tensor([2, 6, 4]))
-    vectors = end_states(frames)
-    assert vectors.shape == (3, 8)
-    for clip, length in enumerate(frames.lengths):
-        states, _ = end_states.lstm(frames.values[clip : clip + 1, :length])
-        expected = torch.cat([states[0, -1, :4], states[0, 0, 4:]])  # forward at the end, backward at the beginning
-        assert torch.allclose(vectors[clip], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("modality", ["tokens", "audio", "vision"])

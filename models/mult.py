@@ -69,7 +69,6 @@ class MulT(System):
     """
 
     config_class = MulTConfig
-    has_large_tensors = True
 
     def __init__(self, config: MulTConfig, widths: dict[str, int], lengths: dict[str, int]):
         super().__init__(config, {"M": 1.0})

@@ -91,7 +91,6 @@ class System(nn.Module):
     config_class: type[Config]
     reads_tokens = False
     squared_error = False  # tasks are learned with the squared error, not the absolute one
-    has_large_tensors = False  # a training step makes tensors of 100 MB and more
     pretraining_epochs = 0  # epochs before the multimodal task is learned; early stopping counts from there
 
     def __init__(self, config: Config, task_weights: dict[str, float]):

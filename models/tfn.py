@@ -107,7 +107,6 @@ class TFN(LateFusion):
     """
 
     config_class = TFNConfig
-    has_large_tensors = True
 
     def __init__(self, config: TFNConfig, widths: dict[str, int], lengths: dict[str, int]):
         super().__init__(config, widths, lengths)

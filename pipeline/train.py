@@ -54,8 +54,21 @@ def load_config(system: str, path: Path, override: str) -> Config:
         raise ValueError(f"{where}: {error}") from error
 
 
+def keep_freed_memory() -> None:
+    """Let the C library (glibc) keep up to 256 MiB that one step has freed for the next.
+
+    Memory fresh from the system has to be cleared page by page: a third of a step of TFN, a fifth of one of LF-DNN.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(mmap_threshold, 2**28)
+        mallopt(trim_threshold, 2**28)
+
+
 def make_reproducible(seed: int, threads: int) -> None:
-    """Seed every generator and allow deterministic algorithms only."""
+    """Seed every generator, allow deterministic algorithms only, and keep the memory that steps free for the next."""
+    keep_freed_memory()
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # without it cuBLAS may add in another order each time
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a guard against reading it, at a tenth of the time
@@ -63,18 +76,6 @@ def make_reproducible(seed: int, threads: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library (glibc) keep up to 256 MiB that one step has freed for the next.
-
-    Memory fresh from the system has to be cleared page by page: for TFN and MulT a third of a step.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        trim_threshold, mmap_threshold = -1, -3
-        mallopt(mmap_threshold, 2**28)
-        mallopt(trim_threshold, 2**28)
 
 
 def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
@@ -195,8 +196,6 @@ def train_system(
     """Train a system by gradient; predictions are made for the clips at `looked_at`."""
     system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
     check_labels(name, list(system.task_weights), dataset)
-    if system.has_large_tensors:
-        keep_freed_memory()
     history, best_epoch, generated = fit(system, dataset, seed)
     predictions = {}
     for task, values in predict(system, dataset, looked_at).items():

@@ -124,7 +124,7 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
                 raise ValueError(f"{path}: {name} has no {modality} frame: make the data set again")
             longest[modality] = int(np.diff(starts).max())
             if modality in means:
-                frames = np.concatenate([_time_means(*portion) for portion in _portions(group, modality, starts, path)])
+                frames = np.concatenate([time_means(*portion) for portion in _portions(group, modality, starts, path)])
                 starts = np.arange(len(starts), dtype=np.int64)
             else:
                 frames = _frames(group, modality, 0, starts[-1], path)
@@ -164,7 +164,7 @@ def _portions(group: h5py.Group, modality: str, starts: np.ndarray, path: Path) 
         yield _frames(group, modality, own[0], own[-1], path), own - own[0]
 
 
-def _time_means(frames: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def time_means(frames: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Mean over the frames of each clip: [shape=(clips, D)]."""
     sums = np.add.reduceat(frames, starts[:-1], axis=0)
     return sums / np.diff(starts)[:, None].astype(np.float32)

@@ -107,6 +107,13 @@ def _write_json(path: Path, values: dict) -> None:
     path.write_text(json.dumps(plain(values), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def load_encoder(name: str) -> nn.Module:
+    """The text encoder that a system with `reads_tokens` takes over: a local folder, or a model of the hub."""
+    from features.text import load_model  # transformers takes seconds to import, and most systems do without
+
+    return load_model(name)
+
+
 def make_system(system_class: type[System], config: object, dataset: Dataset, encoder: nn.Module | None) -> System:
     """A system for the data set's widths; `encoder` : the transformers model that a system with `reads_tokens` takes over."""
     own = (TextEncoder(encoder, config),) if system_class.reads_tokens else ()
@@ -137,12 +144,7 @@ def load_run(folder: Path, dataset_path: Path, encoder: str) -> tuple[System, Da
     config = build_config(system_class.config_class, values)
     means = system_class.means_suffice(config)
     dataset = read_dataset(dataset_path, torch.device("cpu"), means, tokens=system_class.reads_tokens)
-    if system_class.reads_tokens:
-        from features.text import load_model  # transformers takes seconds to import, and most systems do without
-
-        system = make_system(system_class, config, dataset, load_model(encoder))
-    else:
-        system = make_system(system_class, config, dataset, None)
+    system = make_system(system_class, config, dataset, load_encoder(encoder) if system_class.reads_tokens else None)
     weights = load_file(folder / "model.safetensors")
     unknown = set(weights) ^ set(learned_weights(system))
     if unknown:

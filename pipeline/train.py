@@ -33,9 +33,9 @@ from models.estimator import Estimator
 from models.metrics import metrics_for
 from models.system import TASKS, Config, System, build_config
 from models.text_encoder import TextEncoder
-from pipeline.data import Dataset, even_batches, read_dataset, similar_batches
+from pipeline.data import Dataset, even_batches, read_dataset, similar_batches, time_means
 from pipeline.io import replacing
-from pipeline.run_folder import Run, learned_weights, make_system, write_run
+from pipeline.run_folder import Run, learned_weights, load_encoder, make_system, write_run
 
 
 def load_config(system: str, path: Path, override: str) -> Config:
@@ -205,13 +205,11 @@ def train_system(
     return Run(name, seed, config, best_epoch, history, predictions, learned_weights(system), parameters, generated)
 
 
-def pooled_inputs(dataset: Dataset, indices: np.ndarray) -> dict[str, np.ndarray]:
-    """One vector per clip and modality (mean over time), and the text's first token: {name: [shape=(n, D)]}."""
-    inputs = {"first_token": dataset.values["text"][dataset.offsets["text"][:-1]][indices].cpu().numpy()}
+def pooled_inputs(dataset: Dataset) -> dict[str, np.ndarray]:
+    """One vector per clip and modality (mean over time), and the text's first token: {name: [shape=(clips, D)]}."""
+    inputs = {"first_token": dataset.values["text"][dataset.offsets["text"][:-1]].numpy()}
     for modality, values in dataset.values.items():
-        offsets = dataset.offsets[modality].cpu().numpy()
-        sums = np.add.reduceat(values.cpu().numpy(), offsets[:-1], axis=0)
-        inputs[modality] = (sums / np.diff(offsets)[:, None])[indices].astype(np.float32)
+        inputs[modality] = time_means(values.numpy(), dataset.offsets[modality].numpy())
     return inputs
 
 
@@ -219,11 +217,15 @@ def fit_estimator(name: str, config: object, dataset: Dataset, seed: int, looked
     """Fit a system that is no network; what it leaves open is chosen on the validation split."""
     check_labels(name, ["M"], dataset)
     estimator = load_system(name)(config)
+    inputs, labels = pooled_inputs(dataset), dataset.labels["M"].numpy()
+
+    def of(indices: np.ndarray) -> dict[str, np.ndarray]:
+        return {key: vectors[indices] for key, vectors in inputs.items()}
+
     train, valid = dataset.split("train"), dataset.split("valid")
-    labels = dataset.labels["M"].cpu().numpy()
-    history = estimator.fit(pooled_inputs(dataset, train), labels[train], pooled_inputs(dataset, valid), labels[valid])
+    history = estimator.fit(of(train), labels[train], of(valid), labels[valid])
     predictions = np.full(len(dataset.mode), np.nan, dtype=np.float32)
-    predictions[looked_at] = estimator.predict(pooled_inputs(dataset, looked_at))
+    predictions[looked_at] = estimator.predict(of(looked_at))
     weights = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in estimator.arrays().items()}
     parameters = sum(tensor.numel() for tensor in weights.values())
     return Run(name, seed, config, estimator.chosen, history, {"M": predictions}, weights, parameters, [])
@@ -265,9 +267,7 @@ def run(arguments: argparse.Namespace) -> None:
     if reads_tokens:
         if not arguments.encoder:
             raise ValueError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
-        from features.text import load_model  # transformers takes seconds to import, and most systems do without
-
-        encoder = load_model(arguments.encoder)
+        encoder = load_encoder(arguments.encoder)
         if config.frozen_layers:
             frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()
             dataset = dataset.with_token_states(frozen.frozen_states)

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from threadpoolctl import threadpool_limits
 from torch import nn
 from tqdm import tqdm
 
@@ -73,6 +74,7 @@ def make_reproducible(seed: int, threads: int) -> None:
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a guard against reading it, at a tenth of the time
     torch.set_num_threads(threads)
+    threadpool_limits(threads)  # of numpy and scikit-learn, whose sums depend on them too
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -269,6 +269,11 @@ def run(arguments: argparse.Namespace) -> None:
     if reads_tokens:
         if not arguments.encoder:
             raise ValueError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
+        if dataset.encoder and Path(dataset.encoder).name != Path(arguments.encoder).name:
+            raise ValueError(
+                f"{arguments.dataset} holds the tokens of the encoder '{dataset.encoder}', not of '{arguments.encoder}': "
+                "give that encoder, or extract the text features anew with this one"
+            )
         encoder = load_encoder(arguments.encoder)
         if config.frozen_layers:
             frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()

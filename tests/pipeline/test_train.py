@@ -140,6 +140,15 @@ def test_generated_labels_are_kept_of_every_epoch(monkeypatch, tmp_path, dataset
     assert table[["label_T", "label_A", "label_V"]].abs().max().max() <= 1
 
 
+def test_tokens_of_another_encoder_are_not_given_to_this_one(monkeypatch, tmp_path, dataset, encoder):
+    changed = tmp_path / "changed.h5"
+    shutil.copy(dataset, changed)
+    with h5py.File(changed, "r+") as file:
+        file.attrs["encoder"] = "bert-base-chinese"
+    with pytest.raises(SystemExit, match="tokens of the encoder 'bert-base-chinese', not of"):
+        run_train(monkeypatch, changed, tmp_path / "run", "self_mm", encoder=encoder)
+
+
 def test_a_fine_tuned_system_without_encoder_or_token_ids_says_so(monkeypatch, tmp_path, dataset, encoder):
     with pytest.raises(SystemExit, match="self_mm fine-tunes the text encoder: give it with --encoder"):
         run_train(monkeypatch, dataset, tmp_path / "run", "self_mm")

@@ -65,6 +65,9 @@ def code_of(*files):
     return sorted(str(path) for path in found)
 
 
+TRAINING_MODULES = ["pipeline/data.py", "pipeline/run_folder.py", *code_of("pipeline/train.py")]
+
+
 def rows_of(video_id, *columns):
     """Cells of the manifest on which the jobs of one video depend, as text: a change of them reruns these jobs alone."""
     return MANIFEST.loc[MANIFEST["video_id"] == video_id, list(columns)].to_csv(index=False)

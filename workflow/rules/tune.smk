@@ -38,7 +38,7 @@ rule trial:
     """Trying combination {wildcards.trial} of {wildcards.run}"""
     input:
         script="pipeline/train.py",
-        modules=["pipeline/data.py", "pipeline/run_folder.py", *code_of("pipeline/train.py")],
+        modules=TRAINING_MODULES,
         model=model_code,
         dataset="<build>/dataset.h5",
         config=run_config,

@@ -31,6 +31,10 @@ include: "workflow/rules/quality.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+if not FEATURES_FILE:
+
+    include: "workflow/rules/qc.smk"
+
 include: "workflow/rules/tune.smk"
 
 rule all:

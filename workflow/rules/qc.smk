@@ -1,0 +1,49 @@
+# REQUIRED INPUTS: the clips, their features, the manifest, <results>/quality.csv.
+# OUTPUTS: <results>/qc/index.html, and what it shows of each video, <results>/qc/videos/<video_id>.
+
+QC_PAGE = [f"pipeline/qc_page/{name}" for name in ("page.html", "page.css", "page.js", "panels.js")]
+QC_VIDEO = ["pipeline/qc_sheet.py", "pipeline/qc_tracks.py"]
+
+
+def qc_videos_root(wildcards, output):
+    return Path(output[0]).parent / "videos"
+
+
+rule qc_video:
+    """Drawing {wildcards.video_id} for the quality page"""
+    input:
+        script="pipeline/qc_video.py",
+        modules=[*QC_VIDEO, *code_of(*QC_VIDEO)],
+        clips="<build>/clips/{video_id}",
+        features=["<build>/features/audio/{video_id}.h5", "<build>/features/vision/{video_id}.h5"],
+    output:
+        directory("<results>/qc/videos/{video_id}"),
+    params:
+        features=features_root,
+    log:
+        "<logs>/qc/{video_id}.log",
+    shell:
+        "python -m pipeline.qc_video --clips {input.clips:q} --features {params.features:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule qc:
+    """Writing the quality page"""
+    input:
+        script="pipeline/qc.py",
+        page=QC_PAGE,
+        manifest=config["manifest"],
+        quality="<results>/quality.csv",
+        videos=expand("<results>/qc/videos/{video_id}", video_id=VIDEOS),
+    output:
+        "<results>/qc/index.html",
+    params:
+        videos=qc_videos_root,
+        corpus=config["corpus"],
+    log:
+        "<logs>/qc.log",
+    shell:
+        "python -m pipeline.qc --manifest {input.manifest:q} --quality {input.quality:q} --videos {params.videos:q}"
+        " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"
+
+
+RESULTS += ["<results>/qc/index.html"]

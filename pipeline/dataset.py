@@ -38,6 +38,7 @@ from pipeline.manifest import LABELS, rows_of_all
 from pipeline.store import Store, read_store
 
 MODALITIES = ("text", "audio", "vision")
+RATE_TOLERANCE = 1.01  # largest ratio of the frame rates of two videos
 
 
 @dataclass
@@ -70,7 +71,7 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     Raises
     ------
     ValueError
-        If a clip is missing in its file, or files differ in their columns.
+        If a clip is missing in its file, or files differ in their columns or their frame rate.
     """
     stores: dict[str, Store] = {}
     for video_id in tqdm(rows["video_id"].unique(), desc=f"read {folder.name}", unit="video"):
@@ -83,6 +84,12 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     for video_id, store in stores.items():
         if store.attributes.columns != columns:
             raise ValueError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
+    rates = [store.attributes.frame_rate for store in stores.values()]
+    if max(rates) > RATE_TOLERANCE * min(rates):
+        raise ValueError(
+            f"{folder} has videos of {min(rates):g} and of {max(rates):g} frames/s, which pooling by frames would mix; "
+            "bring them to one rate"
+        )
     modality = Modality(columns, first.settings, [], [], [], [])
     for row in rows.itertuples():
         clip = stores[row.video_id].clips.get(row.clip_id)

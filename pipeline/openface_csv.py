@@ -2,9 +2,10 @@
 
     python -m pipeline.openface_csv --features build/features/vision/video_0001.h5 --output results/openface_csv/video_0001
 
-The 714 columns are frame (from 1), face_id, timestamp (s), confidence, success, and the 709 of the store. py-feat reads
-such a file for its statistics and plots: `feat.Fex(filename=..., detector="OpenFace", sampling_freq=30).read_file()`.
-A frame without a face has success 0 and empty cells (OpenFace itself writes zeros there).
+The 714 columns are frame (from 1), face_id, timestamp (s), confidence, success, and the 709 of the store.  A frame without
+a face has success 0 and empty cells (OpenFace itself writes zeros there).  py-feat reads such a file for its statistics,
+`feat.Fex(filename=..., detector="OpenFace", sampling_freq=30).read_file()`; for its plots see `pipeline/fex.py`.
+`pipeline/openface_source.py` reads it back into a store.
 """
 
 import argparse

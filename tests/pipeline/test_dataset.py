@@ -110,6 +110,14 @@ def test_a_clip_missing_in_a_feature_file_is_an_error(corpus):
     assert done.returncode != 0 and "b.h5 lacks clip 0009" in done.stderr and not (folder / "dataset.h5").exists()
 
 
+def test_videos_of_different_frame_rates_are_an_error(corpus):
+    folder, *_ = corpus
+    with h5py.File(folder / "features" / "vision" / "a.h5", "r+") as file:
+        file.attrs["frame_rate"] = 25.0
+    done = build(folder)
+    assert done.returncode != 0 and "25 and of 30 frames/s" in done.stderr
+
+
 def test_without_a_train_clip_there_are_no_statistics(corpus):
     folder, *_ = corpus
     table = pd.read_csv(folder / "manifest.csv", dtype=str)

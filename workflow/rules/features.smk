@@ -13,12 +13,12 @@ rule text:
     params:
         rows=texts_of,
         encoder=encoder_name,
-        batch_size=config["text"]["batch_size"],
+        text=config["text"],
     log:
         "<logs>/text/{video_id}.log",
     shell:
         "python -m pipeline.text --manifest {input.manifest:q} --video-id {wildcards.video_id:q} --encoder {params.encoder:q}"
-        " --batch-size {params.batch_size} --output {output:q} > {log:q} 2>&1"
+        " --batch-size {params.text[batch_size]} --precision {params.text[precision]} --output {output:q} > {log:q} 2>&1"
 
 
 rule audio:
@@ -38,22 +38,85 @@ rule audio:
         " --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
 
 
-rule vision:
-    """Extracting facial features of {wildcards.video_id}"""
-    input:
-        script="pipeline/vision.py",
-        modules=code_of("pipeline/vision.py"),
-        data=["features/action_units.yaml", "features/shape_model.npz"],
-        clips="<build>/clips/{video_id}",
-    output:
-        "<build>/features/vision/{video_id}.h5",
-    params:
-        vision=config["vision"],
-    log:
-        "<logs>/vision/{video_id}.log",
-    shell:
-        "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
-        " --minimum-confidence {params.vision[minimum_confidence]} --output {output:q} 2>&1 | tee {log:q}"
+SOURCE = config["vision"]["source"]
+OPENFACE = config["vision"].get("folder")
+if (SOURCE == "openface_csv") != bool(OPENFACE):
+    raise WorkflowError("config: vision: `source: openface_csv` and `folder` need each other")
+if OPENFACE and not Path(OPENFACE).is_dir():
+    raise WorkflowError(f"config: vision: folder: no such folder '{OPENFACE}'; correct it or put OpenFace's files there")
+
+if SOURCE == "openface_csv":
+
+    def openface_files(wildcards):
+        """The files that there are; a clip without one is flagged."""
+        clip_ids = MANIFEST.loc[MANIFEST["video_id"] == wildcards.video_id, "clip_id"]
+        files = [Path(OPENFACE) / wildcards.video_id / f"{clip_id}.csv" for clip_id in clip_ids]
+        return [str(file) for file in files if file.is_file()]
+
+    def openface_folder(wildcards):
+        return Path(OPENFACE) / wildcards.video_id
+
+    def clip_ids_of(wildcards):
+        return rows_of(wildcards.video_id, "clip_id")
+
+    rule vision:
+        """Reading OpenFace's files of {wildcards.video_id}"""
+        input:
+            script="pipeline/openface_source.py",
+            modules=code_of("pipeline/openface_source.py"),
+            manifest=ancient(config["manifest"]),
+            files=openface_files,
+        output:
+            "<build>/features/vision/{video_id}.h5",
+        params:
+            rows=clip_ids_of,
+            folder=openface_folder,
+        log:
+            "<logs>/vision/{video_id}.log",
+        shell:
+            "python -m pipeline.openface_source --manifest {input.manifest:q} --video-id {wildcards.video_id:q}"
+            " --csv {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
+
+elif SOURCE in ("py_feat", "py_feat_v1"):
+
+    rule vision:
+        """Extracting facial features of {wildcards.video_id} with py-feat"""
+        input:
+            script="pipeline/vision_py_feat.py",
+            modules=code_of("pipeline/vision_py_feat.py"),
+            data="features/shape_model.npz",
+            clips="<build>/clips/{video_id}",
+        output:
+            "<build>/features/vision/{video_id}.h5",
+        params:
+            detector="v1" if SOURCE == "py_feat_v1" else "v2",
+            minimum_confidence=config["vision"]["minimum_confidence"],
+        log:
+            "<logs>/vision/{video_id}.log",
+        shell:
+            "python -m pipeline.vision_py_feat --clips {input.clips:q} --detector {params.detector}"
+            " --minimum-confidence {params.minimum_confidence} --output {output:q} 2>&1 | tee {log:q}"
+
+else:
+
+    rule vision:
+        """Extracting facial features of {wildcards.video_id}"""
+        input:
+            script="pipeline/vision.py",
+            modules=code_of("pipeline/vision.py"),
+            data=["features/action_units.yaml", "features/shape_model.npz"],
+            clips="<build>/clips/{video_id}",
+        output:
+            "<build>/features/vision/{video_id}.h5",
+        params:
+            vision=config["vision"],
+            focal_length=f"--focal-length {config['vision']['focal_length']}" if config["vision"]["focal_length"] else "",
+        log:
+            "<logs>/vision/{video_id}.log",
+        shell:
+            "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
+            " --minimum-confidence {params.vision[minimum_confidence]} --baseline {params.vision[baseline]}"
+            " --faces {params.vision[faces]} {params.focal_length} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule openface_csv:

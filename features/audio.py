@@ -13,6 +13,7 @@ import numpy as np
 
 SAMPLE_RATE = 22050
 HOP_LENGTH = 512
+PYIN_WINDOW = 2048  # samples, librosa's default
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH
 # Below this root mean square (full scale is 1; -66 dB) a clip has no sound worth the name.
 SILENCE = 5e-4
@@ -27,7 +28,7 @@ class AudioSettings:
     first : str
         'log_f0' (pyin) or 'zcr', the content of column 0.
     f0_min, f0_max : float
-        Hz, the speech range that pyin searches.
+        Hz, the speech range that pyin searches; two periods of f0_min fit into its window of 93 ms.
     """
 
     first: str = "log_f0"
@@ -37,8 +38,12 @@ class AudioSettings:
     def __post_init__(self) -> None:
         if self.first not in ("log_f0", "zcr"):
             raise ValueError(f"first: '{self.first}' is unknown; choose log_f0 or zcr")
-        if not 0 < self.f0_min < self.f0_max:
-            raise ValueError(f"f0_min {self.f0_min} and f0_max {self.f0_max} must be a rising pair of positive frequencies")
+        lowest, highest = 2 * SAMPLE_RATE / PYIN_WINDOW, SAMPLE_RATE / 2
+        if not lowest < self.f0_min < self.f0_max <= highest:
+            raise ValueError(
+                f"f0_min {self.f0_min} and f0_max {self.f0_max} must be a rising pair of frequencies above {lowest:.2f} Hz "
+                f"and up to {highest:.0f} Hz"
+            )
 
 
 def column_names(settings: AudioSettings) -> list[str]:

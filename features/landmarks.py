@@ -6,13 +6,26 @@ Left and right are those of the image: eye 0 is the eye on the left of the image
 import numpy as np
 
 # The mesh point nearest to each of the 68 iBUG points: jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, lips 48-67.
-# The jaw points lie on the outline of the mesh; the others are fixed places of the face.
+# The jaw points lie on the outline of the mesh; the others are fixed places of the face.  21 of the places lie between
+# two points of the mesh: its brows are drawn by their upper edge, its nose root and nose tip stand high, its inner eye
+# corner lies in the caruncle, and along the lower jaw it is spaced otherwise.  MESH_BESIDE and SHARES say between which.
+# Shares are quarters, the same for left and right, by least distance on 24 rendered heads.
 # fmt: off
 MESH_OF_68 = np.array([
     162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305,
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87])
+
+# 68-point index -> (second mesh point, its share)
+_BETWEEN = {
+    3: (172, 0.25), 4: (136, 0.25), 5: (150, 0.5), 6: (176, 0.5),
+    10: (400, 0.5), 11: (379, 0.5), 12: (365, 0.25), 13: (397, 0.25),
+    17: (46, 0.5), 18: (53, 0.5), 19: (52, 0.25), 20: (55, 0.25),
+    23: (285, 0.25), 24: (282, 0.25), 25: (283, 0.5), 26: (276, 0.5),
+    27: (6, 0.5), 28: (195, 0.25), 30: (1, 0.5), 39: (155, 0.5), 42: (382, 0.5)}
+MESH_BESIDE = np.array([_BETWEEN.get(i, (point, 0.0))[0] for i, point in enumerate(MESH_OF_68)])
+SHARES = np.array([[_BETWEEN.get(i, (0, 0.0))[1]] for i in range(68)])
 
 # The 68-point index of the same place on the other side of the face.
 MIRROR_OF_68 = np.array([
@@ -25,6 +38,13 @@ JAW = slice(0, 17)
 EYES_68 = (slice(36, 42), slice(42, 48))
 EYE_CORNERS_68 = ((36, 39), (42, 45))  # image-left corner, image-right corner of each eye
 
+# The mesh's depth turns with the head (gain 1.04 to 1.1), but its relief is that of an average face whoever is seen (a
+# person's own relief shows in it with a gain of .15 only).  RELIEF is where that face's points lie beyond those of the mean
+# of `features.shape_model`, mm.  Least squares on 24 rendered heads; jaw points are not used.
+RELIEF = np.zeros(68)
+RELIEF[17:27], RELIEF[27:30], RELIEF[30:48] = -5, -8, -1  # brows, nose root and bridge, nose tip and base with the eyes
+RELIEF[48:68], RELIEF[[48, 54]] = 4, 7  # lips, corners of the mouth
+
 # Per eye the centre of the iris and twelve points of the lids: the image-left corner, the upper lid to the other
 # corner, and the lower lid back (order of OpenFace's eye landmarks 8-19).
 MESH_IRIS = (468, 473)
@@ -36,7 +56,7 @@ MESH_LIDS = np.array([[33, 161, 160, 159, 158, 157, 133, 154, 153, 145, 144, 163
 
 def landmarks_68(mesh: np.ndarray) -> np.ndarray:
     """The 68 points of a mesh; `mesh` is [shape=(478, d)], the result [shape=(68, d)]."""
-    return mesh[MESH_OF_68]
+    return (1 - SHARES) * mesh[MESH_OF_68] + SHARES * mesh[MESH_BESIDE]
 
 
 def five_points(mesh: np.ndarray) -> np.ndarray:

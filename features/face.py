@@ -1,0 +1,100 @@
+"""What is measured on one face: landmarks, shape, pose and gaze, in the pixels and the camera of one picture.
+
+`coordinates` says which picture pixels and camera belong to.  `aligned`, as in the CH-SIMS paper (Yu et al., ACL 2020,
+section 3.3: faces aligned by MTCNN, OpenFace on the aligned faces): that of the aligned face, 224 x 224.  `frame`: the
+video's own.  The mesh is found once, on the video's frame, and moved into the aligned picture.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from features import align
+from features.gaze import Gaze, gaze_of
+from features.landmarks import five_points, landmarks_68
+from features.mesh import MeshFace
+from features.openface import AU_INTENSITIES, AU_PRESENCES, assemble
+from features.pose import Camera, camera_of, euler_angles
+from features.shape_model import Fit, ShapeModel
+
+Coordinates = Literal["aligned", "frame"]
+
+
+@dataclass(frozen=True)
+class FaceGeometry:
+    """What is measured on one face, in the pixels of one picture and its camera's mm.
+
+    points : np.ndarray [shape=(68, 2)], pixels
+    fit : Fit
+    translation : np.ndarray [shape=(3,)], of the head, mm; its rotation is that of the fit
+    gaze : Gaze
+    camera : Camera
+    transform : np.ndarray [shape=(2, 3)], from pixels of the frame to those of the picture
+    """
+
+    points: np.ndarray
+    fit: Fit
+    translation: np.ndarray
+    gaze: Gaze
+    camera: Camera
+    transform: np.ndarray
+
+
+def measure(
+    mesh: MeshFace,
+    frame: np.ndarray,
+    shape_model: ShapeModel,
+    coordinates: Coordinates,
+    start: Fit | None = None,
+    focal_length: float | None = None,
+) -> FaceGeometry:
+    """Shape, pose and gaze of a face.
+
+    Parameters
+    ----------
+    mesh : MeshFace, in the pixels of the frame
+    frame : np.ndarray [shape=(h, w, 3), uint8], RGB; the irises are looked for in it
+    shape_model : ShapeModel
+    coordinates : 'aligned' or 'frame'
+    start : Fit, optional, of the frame before, in the same coordinates
+    focal_length : float, optional
+        Of the camera, pixels of the frame. Without it, and in the aligned picture, the camera is the one that OpenFace
+        assumes for a picture of this size; it then gives the translation, but no perspective to fit by.
+    """
+    mesh_points, camera, transform = mesh.points, camera_of(frame.shape[1], frame.shape[0]), np.eye(2, 3)
+    if focal_length:
+        camera = replace(camera, focal=focal_length)
+    if coordinates == "aligned":
+        transform = align.similarity_transform(five_points(mesh_points[:, :2]))
+        mesh_points, camera = align.apply(transform, mesh_points), camera_of(align.SIDE, align.SIDE)
+    points = landmarks_68(mesh_points)
+    known = camera if focal_length and coordinates == "frame" else None
+    fit = shape_model.fit(points[:, :2], start, depths=points[:, 2], camera=known)
+    translation = fit.head_translation(camera)
+    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, translation, camera, frame, transform)
+    return FaceGeometry(points[:, :2], fit, translation, gaze, camera, transform)
+
+
+def to_columns(face: FaceGeometry) -> np.ndarray:
+    """The row [shape=(709,), float32] of one face; the action units, which need the whole clip, are still NaN."""
+    posed = face.fit.shape @ face.fit.rotation.T + face.translation
+    return assemble(
+        {
+            "gaze_0": face.gaze.directions[0],
+            "gaze_1": face.gaze.directions[1],
+            "gaze_angle": face.gaze.angles,
+            **{f"eye_lmk_{axis}": face.gaze.pixels[:, i] for i, axis in enumerate("xy")},
+            **{f"eye_lmk_{axis}": face.gaze.landmarks[:, i] for i, axis in enumerate("XYZ")},
+            "pose_T": face.translation,
+            "pose_R": euler_angles(face.fit.rotation),
+            **{axis: face.points[:, i] for i, axis in enumerate("xy")},
+            **{axis: posed[:, i] for i, axis in enumerate("XYZ")},
+            "p_scale": face.fit.scale,
+            "p_r": euler_angles(face.fit.rotation),
+            "p_t": face.fit.translation,
+            "p": face.fit.coefficients,
+            "AU_r": np.full(len(AU_INTENSITIES), np.nan),
+            "AU_c": np.full(len(AU_PRESENCES), np.nan),
+        }
+    )

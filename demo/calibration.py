@@ -2,7 +2,8 @@
 
 Talking heads move everything at once and little of it far.  Here single face units are swept from rest to full, the
 gaze goes over a grid, the head turns about one axis at a time, mixtures come as they may, and a still head shows what
-noise alone does.  `disturb` spoils a picture in a named way and strength.  The truth is that of `demo.head.Frame`.
+noise alone does.  `disturb` spoils a picture in a named way and strength, `faceless` shows no face at all, and
+`side_by_side` two.  The truth is that of `demo.head.Frame`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from demo.head import Frame, Head
+from demo.head import Frame, Head, paint_background
 from demo.mesh import unit_names
 from pipeline.media import ffmpeg_path
 
+CALIBRATION_SEEDS = range(300_000, 300_072)  # speakers on whom constants of `features` were calibrated
+EVALUATION_SEED = 500_000  # the first of those who only judge them; 400,000 on served while the code was written
 AMPLITUDES = np.linspace(0, 1, 6)
 GAZE_YAW, GAZE_PITCH = np.radians([-25, -15, 0, 15, 25]), np.radians([-18, -9, 0, 9, 18])
 LARGEST = {"yaw": 45, "pitch": 25, "roll": 25}  # degrees of the head sweeps
@@ -87,6 +90,28 @@ def take(head: Head, taken: list[Shot]) -> Iterator[Frame]:
     """The pictures of a head with their truth, one after the other."""
     for index, shot in enumerate(taken):
         yield shot.of(head, index)
+
+
+# ---------------------------------------------------------------- without a face
+def faceless(seed: int, count: int = 5, width: int = 320, height: int = 240) -> dict[str, np.ndarray]:
+    """Pictures that show no face, `count` of each kind: uint8 [count, height, width, 3] by the name of the kind."""
+    random = np.random.default_rng([seed, 9])
+    rooms = np.array([paint_background(random, width, height) for _ in range(count)]) * 255
+    white_noise = random.uniform(0, 255, (count, height, width, 3))
+    texture = []
+    for _ in range(count):
+        coarse = random.uniform(0, 1, (random.integers(4, 40), random.integers(4, 40), 3)) * HAND
+        texture.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) * 255)
+    blocks, heads = rooms.copy(), rooms.copy()
+    for room, picture in zip(blocks, heads, strict=True):
+        for _ in range(4):
+            corner = np.int32(random.uniform(0, 0.8, 2) * [width, height])
+            opposite = corner + np.int32(random.uniform(0.1, 0.5, 2) * height)
+            cv2.rectangle(room, corner.tolist(), opposite.tolist(), (HAND * 255).tolist(), -1)
+        centre = np.int32(random.uniform(0.35, 0.65, 2) * [width, height])
+        cv2.ellipse(picture, centre.tolist(), (height // 5, height // 4), 0, 0, 360, (HAND * 255).tolist(), -1)
+    kinds = {"empty room": rooms, "noise": white_noise, "texture": texture, "skin blocks": blocks, "skin oval": heads}
+    return {kind: np.uint8(np.clip(pictures, 0, 255)) for kind, pictures in kinds.items()}
 
 
 # ---------------------------------------------------------------- disturbances

@@ -11,6 +11,9 @@ from demo.mesh import base_mesh
 from demo.paint import Colours, blend, noise, step
 from demo.raster import Part
 
+# Edges of iris and pupil in the painted texture: angle from the front pole, in quarter turns.
+IRIS_REACH, PUPIL_REACH = 0.355, 0.155
+
 
 def own_texture(
     group: str, project: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], picture: np.ndarray, **options
@@ -28,6 +31,39 @@ def opaque(tone: np.ndarray) -> np.ndarray:
     return np.dstack([np.clip(tone, 0, 1), np.ones(tone.shape[:2])])
 
 
+def around_the_pole(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texture coordinates of points [n, 3] of an eyeball: angle from the front pole in half turns, from the middle."""
+    centre = (points.min(0) + points.max(0)) / 2
+    away = (points - centre) / np.linalg.norm(points - centre, axis=1, keepdims=True)
+    polar = np.arccos(np.clip(away[:, 2], -1, 1)) / np.pi / np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
+    return 0.5 + polar * away[:, 0], 0.5 + polar * away[:, 1]
+
+
+def rims(group: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where the painted rims of iris and pupil lie on an eyeball of the mesh, eight points each.
+
+    They go from the left of the image over the top.
+
+    Returns
+    -------
+    (int [16, 3], float32 [16, 3])
+        The vertices around each point, iris first, and their weights, as the texture is drawn.
+    """
+    mesh = base_mesh()
+    faces, used = mesh.faces[mesh.faces_of(group)], mesh.vertices_of(group)
+    uvs = np.zeros((len(mesh.vertices), 2))
+    uvs[used] = np.stack(around_the_pole(mesh.vertices[used]), 1)
+    turns = np.arange(8) * np.pi / 4
+    ring = np.stack([-np.cos(turns), np.sin(turns)], 1)
+    places = 0.5 + 0.5 * np.concatenate([IRIS_REACH * ring, PUPIL_REACH * ring])
+    middle = mesh.vertices[used][:, 2].mean()
+    faces = faces[(mesh.vertices[faces, 2] > middle).all(1)]  # before the equator; the back pole has no such coordinates
+    corners = np.concatenate([uvs[faces], np.ones((len(faces), 3, 1))], 2)  # rows: u, v, 1
+    weights = np.concatenate([places, np.ones((16, 1))], 1) @ np.linalg.inv(corners)  # barycentric [faces, 16, 3]
+    inside = weights.min(2).argmax(0)
+    return faces[inside], weights[inside, np.arange(16)].astype(np.float32)
+
+
 def eyes(colours: Colours, random: np.random.Generator) -> list[Part]:
     """White, iris, pupil and highlight around the front pole; the texture turns with the eyeball."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
@@ -38,14 +74,7 @@ def eyes(colours: Colours, random: np.random.Generator) -> list[Part]:
     tone = tone + (iris - tone) * step(0.37, 0.34, reach)[..., None]
     tone = tone * (1 - 0.96 * step(0.17, 0.14, reach))[..., None]
     tone = tone + 0.9 * step(0.07, 0.04, np.hypot(x - 0.08, y + 0.08))[..., None]
-
-    def project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        centre = (points.min(0) + points.max(0)) / 2
-        away = (points - centre) / np.linalg.norm(points - centre, axis=1, keepdims=True)
-        polar = np.arccos(np.clip(away[:, 2], -1, 1)) / np.pi / np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
-        return 0.5 + polar * away[:, 0], 0.5 + polar * away[:, 1]
-
-    return [own_texture(group, project, opaque(tone), gloss=0.06) for group in ("helper-l-eye", "helper-r-eye")]
+    return [own_texture(group, around_the_pole, opaque(tone), gloss=0.06) for group in ("helper-l-eye", "helper-r-eye")]
 
 
 def teeth() -> list[Part]:

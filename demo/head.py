@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.eyes_teeth import eyes, lashes, teeth, tongue
+from demo.eyes_teeth import eyes, lashes, rims, teeth, tongue
 from demo.hair import cap, choose_style, hanging_shell
 from demo.identity import identity
-from demo.mesh import LANDMARKS, base_mesh, face_units, to_camera_axes, unit_names
+from demo.mesh import EYELIDS, LANDMARKS, base_mesh, face_units, to_camera_axes, unit_names
 from demo.paint import choose_colours, noise, step
 from demo.pose import euler_to_rotation
 from demo.raster import Part, draw, shrink, vertex_normals
@@ -38,6 +38,9 @@ class Frame:
     head_pose : (Rx, Ry, Rz), radians, OpenFace's convention (`demo.pose`)
     gaze : float32 [2, 3], unit vectors; eye_centres : float32 [2, 3]; eye 0 is the left one in the image
     units : float32 [52], amplitudes of the face units as drawn, in the order of `Head.units`
+    eye_landmarks : float32 [2, 28, 3], of each eye 0-7 rim of the iris, 8-19 lids, 20-27 rim of the pupil; rims from the
+        left of the image over the top, lids from the image-left corner over the upper lid
+    eye_landmarks_2d : float32 [2, 28, 2], pixels
     """
 
     image: np.ndarray
@@ -49,6 +52,8 @@ class Frame:
     gaze: np.ndarray
     eye_centres: np.ndarray
     units: np.ndarray
+    eye_landmarks: np.ndarray
+    eye_landmarks_2d: np.ndarray
 
 
 class Head:
@@ -117,6 +122,8 @@ class Head:
             row[: len(on_mesh)] = to_camera_axes(offsets[on_mesh])
         self._landmarks = index[LANDMARKS]
         self._eyeballs = [index[mesh.vertices_of(f"helper-{side}-eye")] for side in "rl"]  # left in the image first
+        self._lids = index[EYELIDS]
+        self._rims = [(index[corners], weights) for corners, weights in (rims(f"helper-{side}-eye") for side in "rl")]
         basis[:, np.concatenate(self._eyeballs)] = 0  # eyeballs turn by the gaze alone
         self._basis = basis
         for part in parts:
@@ -177,7 +184,7 @@ class Head:
         translation = NECK - rotation @ NECK + stand
         points = vertices + stand
         points += self._follow * (vertices @ rotation.T + translation - points)
-        landmarks = points[self._landmarks]
+        landmarks, eye_landmarks = points[self._landmarks], self._eye_landmarks(points)
         return Frame(
             self._picture(points, index, grain) if drawn else np.zeros((0, 0, 3), np.uint8),
             self.project(landmarks),
@@ -188,7 +195,14 @@ class Head:
             np.tile(rotation @ turn @ np.float32([0, 0, -1]), (2, 1)),
             centres @ rotation.T + translation,
             amplitudes,
+            eye_landmarks,
+            self.project(eye_landmarks.reshape(-1, 3)).reshape(2, 28, 2),
         )
+
+    def _eye_landmarks(self, points: np.ndarray) -> np.ndarray:
+        """The eye landmarks [2, 28, 3] of all vertices in camera axes."""
+        edges = [np.einsum("nkd,nk->nd", points[corners], weights) for corners, weights in self._rims]  # iris, pupil
+        return np.stack([[*rim[:8], *points[lid], *rim[8:]] for rim, lid in zip(edges, self._lids, strict=True)])
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels [n, 2] of points [n, 3] in camera axes; (0, 0) is the outer corner of the first pixel."""

@@ -88,6 +88,14 @@ LANDMARKS = np.array(
         517,
     ]
 )
+# Twelve vertices of each lid margin (the edge loop of the eye opening), near to even spacing along either lid; the eye on
+# the left of the image first. From its image-left corner along the upper lid to the other corner, then the lower lid back.
+EYELIDS = np.array(
+    [
+        [6781, 6761, 6757, 6756, 6763, 6773, 6764, 6782, 6772, 6774, 6776, 6778],
+        [13360, 13369, 13359, 13352, 13353, 13357, 13377, 13374, 13372, 13370, 13368, 13378],
+    ]
+)
 # The data draws these units too faintly for a full expression; amplitude 1 means this many times its offsets.
 UNIT_GAINS = {"browDown": 1.4, "mouthFrown": 1.5, "noseSneer": 1.6, "cheekSquint": 1.3, "mouthStretch": 1.3}
 BUST_FLOOR = 3.6  # nothing below this height is ever in the picture

@@ -4,8 +4,9 @@
 
 writes video_0001.mp4 (30 frames a second, H.264 and AAC) and video_0001.truth.npz:
 per frame landmarks_2d [n, 68, 2], landmarks_3d [n, 68, 3], rotation [n, 3, 3], translation [n, 3], head_pose [n, 3],
-gaze [n, 2, 3], units [n, 52], blink [n], jaw [n]; once camera (fx, fy, cx, cy) and unit_names; per clip clip_id, text,
-start, end, labels [clips, 4] (M, T, A, V), pitch, pitch_range, rate, level. Units and axes as in `demo.head`.
+gaze [n, 2, 3], eye_landmarks [n, 2, 28, 3], eye_landmarks_2d [n, 2, 28, 2], units [n, 52], blink [n], jaw [n]; once
+camera (fx, fy, cx, cy) and unit_names; per clip clip_id, text, start, end, labels [clips, 4] (M, T, A, V), pitch,
+pitch_range, rate, level. Units and axes as in `demo.head`.
 """
 
 from __future__ import annotations
@@ -120,7 +121,10 @@ def render_video(clips: list[ClipPlan], output: str | Path) -> None:
         _write_truth(truth, head, clips, truth_path)
 
 
-_TRUTH = ("landmarks_2d", "landmarks_3d", "rotation", "translation", "head_pose", "gaze", "units")
+_TRUTH = (
+    *("landmarks_2d", "landmarks_3d", "rotation", "translation", "head_pose"),
+    *("gaze", "eye_landmarks", "eye_landmarks_2d", "units"),
+)
 
 
 def _write_truth(truth: dict[str, list], head: Head, clips: list[ClipPlan], path: Path) -> None:

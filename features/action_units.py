@@ -1,92 +1,112 @@
-"""Intensity and presence of facial action units by the rules of action_units.yaml.
+"""Intensity and presence of facial action units, by the table action_units.yaml, from measures of a face.
 
-A rule reads blendshapes or a length on the mesh.  MediaPipe's cheekSquint and noseSneer blendshapes stay at 0, so the
-cheek raiser (AU06) and the nose wrinkler (AU09) are read from the mesh, and so are the lips' parting (AU25).
+`measures_of` every frame, `neutral_of` the measures of one person, and `action_units` of both.  How the face units that
+the table speaks of are found is told in `features.face_units`.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import yaml
 
+from features.face_units import load_face_units, measure_face
 from features.openface import AU_INTENSITIES, AU_PRESENCES
 
-RULES = Path(__file__).with_name("action_units.yaml")
-OUTER_EYE_CORNERS = (33, 263)
-RELAXED = 10.0  # percent of the frames of a clip that count as its neutral face
+TABLE = Path(__file__).with_name("action_units.yaml")
+ENOUGH = 3000  # frames, evenly spread, that a median is taken of
+BLOCK = 2000  # frames that are worked on at once, to save memory
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How one action unit is read; the fields are explained in action_units.yaml."""
+class ActionUnit:
+    """A line of the table; the fields are explained in action_units.yaml."""
 
     name: str
-    rest: float | Literal["clip"]
-    change: float
+    units: dict[str, float]
+    full: float
     present: float
-    blendshapes: tuple[str, ...] = ()
-    distance: tuple[tuple[int, int], ...] = ()
-
-    def value(self, points: np.ndarray, blendshapes: dict[str, float]) -> float:
-        """What the rule reads from mesh points [shape=(478, 3)] and blendshapes."""
-        if self.blendshapes:
-            return float(np.mean([blendshapes[name] for name in self.blendshapes]))
-        lengths = [np.linalg.norm(points[first] - points[second]) for first, second in self.distance]
-        first, second = OUTER_EYE_CORNERS
-        return float(np.mean(lengths) / np.linalg.norm(points[first] - points[second]))
-
-    def intensity(self, values: np.ndarray) -> np.ndarray:
-        """Intensities 0-5 of the values of the frames of a clip, both [shape=(n,)]; NaN stays NaN."""
-        rest = relaxed(values, self.change) if self.rest == "clip" else self.rest
-        return np.clip(5 * (values - rest) / self.change, 0, 5)
-
-    def presence(self, intensity: np.ndarray) -> np.ndarray:
-        """Presences 0 or 1 of the intensities of the frames of a clip, both [shape=(n,)]; NaN stays NaN."""
-        present = intensity >= relaxed(intensity, 1) + self.present
-        return np.where(np.isnan(intensity), np.nan, present)
-
-
-def relaxed(values: np.ndarray, change: float) -> float:
-    """Value of the most relaxed tenth of the frames of a clip: its low end if values grow with expression, else high.
-
-    NaN if no frame has a face.
-    """
-    seen = values[~np.isnan(values)]
-    return float(np.percentile(seen, RELAXED if change > 0 else 100 - RELAXED)) if len(seen) else np.nan
 
 
 @cache
-def load_rules() -> dict[str, Rule]:
-    """The rules by action unit, AU01 to AU45."""
-    return {unit: Rule(**fields) for unit, fields in yaml.safe_load(RULES.read_text(encoding="utf-8")).items()}
+def load_table() -> dict[str, ActionUnit]:
+    """The lines of the table by action unit, in the order of `AU_PRESENCES`."""
+    table = {unit: ActionUnit(**line) for unit, line in yaml.safe_load(TABLE.read_text(encoding="utf-8")).items()}
+    return {unit: table[unit] for unit in AU_PRESENCES}
 
 
-def rule_values(points: np.ndarray, blendshapes: dict[str, float]) -> np.ndarray:
-    """What every rule reads from one face.
+def driven(amplitudes: dict[str, np.ndarray]) -> np.ndarray:
+    """How strongly each action unit is driven.
 
     Parameters
     ----------
-    points : np.ndarray [shape=(478, 3)]
-        The mesh, all three axes in one scale.
-    blendshapes : dict of blendshape name to activation 0-1
+    amplitudes : dict of face unit without side to np.ndarray [shape=(n,)], 0-1; those that are missing are 0
 
     Returns
     -------
-    np.ndarray [shape=(18,)], in the order of the rules
+    np.ndarray [shape=(n, 18)], 0-1, in the order of `AU_PRESENCES`
     """
-    return np.array([rule.value(points, blendshapes) for rule in load_rules().values()])
+    at_rest = np.zeros_like(next(iter(amplitudes.values())))
+    sums = [
+        sum(weight * amplitudes.get(unit, at_rest) for unit, weight in line.units.items()) for line in load_table().values()
+    ]
+    return np.clip(np.stack(sums, -1), 0, 1)
 
 
-def action_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Action units of a clip.
+def measures_of(points: np.ndarray, blendshapes: dict[str, float], frame: np.ndarray) -> np.ndarray:
+    """What the action units of one face are computed from.
 
     Parameters
     ----------
-    values : np.ndarray [shape=(n, 18)]
-        `rule_values` of every frame, NaN where there is no face.
+    points : np.ndarray [shape=(478, 3)], the mesh, pixels of the frame, z in the same scale
+    blendshapes : dict of blendshape name to activation 0-1
+    frame : np.ndarray [shape=(h, w, 3), uint8], RGB
+
+    Returns
+    -------
+    np.ndarray [shape=(m,), float32], m = `measure_count()`
+    """
+    return measure_face(points, blendshapes, frame, load_face_units().upright)
+
+
+def measure_count() -> int:
+    """How many measures a face has."""
+    return len(load_face_units().neutral)
+
+
+def neutral_of(measures: np.ndarray) -> np.ndarray:
+    """The neutral face of a person: the median of their frames, as in OpenFace 2's dynamic models, with the jaw closed.
+
+    Whoever speaks has an open mouth in more than half of the frames; so what the median holds of an open jaw, counted
+    from the population's neutral face, is taken out of it.
+
+    Parameters
+    ----------
+    measures : np.ndarray [shape=(n, m)], NaN where there is no face
+
+    Returns
+    -------
+    np.ndarray [shape=(m,)], NaN if no frame has a face
+    """
+    seen = np.flatnonzero(~np.isnan(measures[:, 0]))
+    if len(seen) == 0:
+        return np.full(measures.shape[1], np.nan)
+    some = seen[:: -(-len(seen) // ENOUGH)]
+    model, median = load_face_units(), np.median(measures[some], 0).astype(np.float64)
+    jaw = model.units.index("jawOpen")
+    median[1:] -= model.amplitudes(median[None], None)[0, jaw] * model.responses[jaw]
+    return median
+
+
+def action_units(measures: np.ndarray, neutral: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Action units of n frames.
+
+    Parameters
+    ----------
+    measures : np.ndarray [shape=(n, m)], NaN where there is no face
+    neutral : np.ndarray [shape=(m,)], optional
+        `neutral_of` the person; None, or NaN, for that of the population.
 
     Returns
     -------
@@ -94,7 +114,11 @@ def action_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Intensities 0-5 in the order of `AU_INTENSITIES`, presences 0 or 1 in the order of `AU_PRESENCES`; NaN where
         there is no face.
     """
-    rules = load_rules()
-    intensity = {unit: rule.intensity(values[:, i]) for i, (unit, rule) in enumerate(rules.items())}
-    presence = [rules[unit].presence(intensity[unit]) for unit in AU_PRESENCES]
-    return np.stack([intensity[unit] for unit in AU_INTENSITIES], 1), np.stack(presence, 1)
+    model, table = load_face_units(), load_table()
+    intensity = np.full((len(measures), len(table)), np.nan)
+    seen = np.flatnonzero(~np.isnan(measures[:, 0]))
+    for block in np.split(seen, range(BLOCK, len(seen), BLOCK)):
+        found = driven(dict(zip(model.units, model.amplitudes(measures[block], neutral).T, strict=True)))
+        intensity[block] = np.clip(5 * found / [line.full for line in table.values()], 0, 5)
+    presence = np.where(np.isnan(intensity), np.nan, intensity >= [line.present for line in table.values()])
+    return intensity[:, [AU_PRESENCES.index(unit) for unit in AU_INTENSITIES]], presence

@@ -16,7 +16,7 @@ SMALLEST_FACE = 40  # in that picture, pixels
 NETWORKS = ("pnet", "rnet", "onet")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
     """A detected face.
 
@@ -47,16 +47,16 @@ class FaceDetector:
         folder = Path(facenet_pytorch.__file__).parent / "data"
         return {f"mtcnn {name}.pt": sha256_of(folder / f"{name}.pt") for name in NETWORKS}
 
-    def detect(self, frame: np.ndarray, minimum_probability: float) -> list[Face]:
+    def detect(self, frame: np.ndarray, smallest: float = 0.0) -> list[Face]:
         """The faces of one frame, the largest first.
 
         Parameters
         ----------
         frame : np.ndarray [shape=(h, w, 3), uint8], RGB
-        minimum_probability : float
-            Faces less probable than this are left out.
+        smallest : float
+            Side of a face, pixels of the frame; smaller ones need not be found, which saves time.
         """
-        scale = min(1.0, SIDE / min(frame.shape[:2]))
+        scale = min(1.0, SIDE / min(frame.shape[:2]), SMALLEST_FACE / max(smallest, 1.0))
         if scale < 1:
             frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         boxes, probabilities, points = self.network.detect(frame, landmarks=True)
@@ -65,6 +65,5 @@ class FaceDetector:
         faces = [
             Face(np.float64(box) / scale, float(probability), np.float64(five) / scale)
             for box, probability, five in zip(boxes, probabilities, points, strict=True)
-            if probability >= minimum_probability
         ]
         return sorted(faces, key=lambda face: -face.area)

@@ -1,26 +1,33 @@
-"""Gaze and eye landmarks: the centre of the iris against an eyeball sphere of 12 mm (as in Baltrusaitis et al.,
-"OpenFace 2.0", FG 2018, section III-D).
+"""Gaze and eye landmarks: an eyeball at a known place behind the corners of the eye, turned to where the picture shows
+its iris (the eyeball model of Baltrusaitis et al., "OpenFace 2.0", FG 2018, section III-D).
 
-The eyeball's centre lies at a fixed place, in head axes, behind the middle of the two corners of the eye.  Where the
-iris is seen beside that centre tells how far the eye is turned.  In camera axes (0, 0, -1) looks into the camera; eye 0
-is the one on the left of the image.
+The face mesh tells where corners and lids are, and roughly where the irises are: well enough sideways, hardly up and
+down, where the lids hide them.  That rough gaze is the prior of a search in the picture (`features.iris`).  In camera
+axes (0, 0, -1) looks into the camera; eye 0 is the one on the left of the image.
 """
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from features import iris
 from features.landmarks import EYE_CORNERS_68, MESH_IRIS, MESH_LIDS
 from features.pose import Camera
 
-EYEBALL_RADIUS = 12.0  # mm, as in OpenFace
-IRIS_RADIUS, PUPIL_RADIUS = 5.9, 2.0  # mm
-LARGEST_TURN = np.radians(60)
-# Least squares over 12 rendered heads of known pose and gaze.  The mesh's irises move less than the real ones, above
-# all up and down, where the lids follow the eye and cover it; with an attenuation of 1 the gaze is 15 degrees too low.
-EYEBALLS = np.array([[-1.2, -0.7, 7.2], [1.2, -0.7, 7.2]])  # from the middle of the corners to the centre, mm, head axes
-ATTENUATION = np.array([0.82, 0.44])  # seen movement / real movement, sideways and up-down
+EYEBALL_RADII = (12.0, 13.5, 15.0)  # mm: people's, as in OpenFace, and larger ones; the picture decides
+# From the middle of the corners of the mesh to the eyeball's centre, head axes, in radii of the eyeball.
+CENTRES = np.array([[-0.047, -0.076, 0.74], [0.047, -0.076, 0.74]])
+# The corners of the mesh follow the eye up and down by this share of the iris's way.
+FOLLOWING = 0.2
+# The rough gaze from the mesh: sine of its yaw = factor x sideways turn of the irises; sine of its pitch = factor x their
+# turn downwards + factor / mm x height of the lower lid + constant. Least squares over rendered heads.
+ROUGH_YAW, ROUGH_PITCH = 1.19, (2.4, -0.052, 0.063)
+ROUGH_DEVIATIONS = np.radians([5, 9])  # of the rough gaze from the true one
+OPEN = 4.0  # mm between the lids; with less the rough gaze is drawn towards straight ahead
+DIVERGENCE = 0.3  # share of a difference of the two yaws that is believed: most of it is noise
 _TURNS = np.arange(8) * np.pi / 4
+_NO_TRANSFORM = np.eye(2, 3)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,59 @@ class Gaze:
         return np.array([np.arctan2(x, -z), np.arctan2(y, -z)])
 
 
-def gaze_of(mesh: np.ndarray, shape: np.ndarray, rotation: np.ndarray, translation: np.ndarray, camera: Camera) -> Gaze:
+@dataclass(frozen=True)
+class Eye:
+    """One eye of a mesh, in mm of the plane of the face: x to the right and y down from the middle of its corners.
+
+    to_picture : np.ndarray [shape=(2, 3)], from mm to pixels
+    middle : np.ndarray [shape=(3,)], of the corners, camera axes, mm
+    view : np.ndarray [shape=(3,)], unit vector from the camera, head axes
+    lids : np.ndarray [shape=(12, 2)]
+    iris : np.ndarray [shape=(2,)], its centre as the mesh has it
+    """
+
+    to_picture: np.ndarray
+    middle: np.ndarray
+    view: np.ndarray
+    lids: np.ndarray
+    iris: np.ndarray
+
+    @property
+    def upper(self) -> float:
+        """Height of the upper lid, downwards."""
+        return self.lids[1:6, 1].mean()
+
+    @property
+    def lower(self) -> float:
+        """Height of the lower lid, downwards."""
+        return self.lids[7:, 1].mean()
+
+
+def eye_of(
+    number: int, mesh: np.ndarray, shape: np.ndarray, rotation: np.ndarray, translation: np.ndarray, camera: Camera
+) -> Eye:
+    """The eye of this number; the parameters are those of `gaze_of`."""
+    # The corners are taken where they are seen, at the depth of the shape: an error of the shape of 2 mm would turn the
+    # gaze by 10 degrees.
+    depth = (shape[list(EYE_CORNERS_68[number])] @ rotation.T + translation)[:, 2].mean()
+    lids = mesh[MESH_LIDS[number]]
+    ray = camera.rays(lids[[0, 6]].mean(0)[None])[0]
+    middle = ray * depth
+    slope = camera.focal / depth * np.array([[1, 0, -ray[0]], [0, 1, -ray[1]]])  # of the projection, there
+    to_picture = np.column_stack([slope @ rotation[:, :2], camera.project(middle[None])[0]])
+    plane = (np.vstack([lids, mesh[MESH_IRIS[number]]]) - to_picture[:, 2]) @ np.linalg.inv(to_picture[:, :2]).T
+    return Eye(to_picture, middle, rotation.T @ ray / np.linalg.norm(ray), plane[:12], plane[12])
+
+
+def gaze_of(
+    mesh: np.ndarray,
+    shape: np.ndarray,
+    rotation: np.ndarray,
+    translation: np.ndarray,
+    camera: Camera,
+    frame: np.ndarray | None = None,
+    transform: np.ndarray = _NO_TRANSFORM,
+) -> Gaze:
     """Gaze of both eyes.
 
     Parameters
@@ -53,62 +112,95 @@ def gaze_of(mesh: np.ndarray, shape: np.ndarray, rotation: np.ndarray, translati
     shape : np.ndarray [shape=(68, 3)], mm, head axes
     rotation, translation : pose of the head, [shape=(3, 3)] and [shape=(3,)] mm
     camera : Camera
+    frame : np.ndarray [shape=(h, w, 3), uint8], RGB, optional
+        The picture in which the irises are looked for; without it the mesh alone tells the gaze.
+    transform : np.ndarray [shape=(2, 3)], from pixels of the frame to those of mesh and camera
     """
-    directions, landmarks, pixels = [], [], []
-    for iris, lids, corners, eyeball in zip(MESH_IRIS, MESH_LIDS, EYE_CORNERS_68, EYEBALLS, strict=True):
-        # The corners are taken where they are seen, at the depth of the shape: an error of the shape of 2 mm would
-        # turn the gaze by 10 degrees.
-        depth = (shape[list(corners)] @ rotation.T + translation)[:, 2].mean()
-        scale = camera.focal / depth  # px/mm
-        middle = mesh[lids[[0, 6]]].mean(0)
-        centre = camera.rays(middle[None])[0] * depth + rotation @ eyeball
-        direction = gaze_direction((mesh[iris] - middle) / scale, rotation, eyeball)
-        rims = [circle(direction, radius) for radius in (IRIS_RADIUS, PUPIL_RADIUS)]
-        directions.append(direction)
-        landmarks += [centre + rims[0], on_sphere(camera.rays(mesh[lids]), centre), centre + rims[1]]
-        pixels += [
-            mesh[iris] + scale * (rims[0] - rims[0].mean(0))[:, :2],
-            mesh[lids],
-            mesh[iris] + scale * (rims[1] - rims[1].mean(0))[:, :2],
+    eyes = [eye_of(number, mesh, shape, rotation, translation, camera) for number in (0, 1)]
+    angles, radius = turned_eyes(eyes, frame, transform)
+    landmarks, pixels = [], []
+    for number, (eye, (yaw, pitch)) in enumerate(zip(eyes, angles, strict=True)):
+        centre = eye.middle + rotation @ (radius * CENTRES[number])
+        seen_direction = rotation @ direction_of(yaw, followed(pitch))
+        lids = mesh[MESH_LIDS[number]]
+        rims = centre + circles(seen_direction, radius, (iris.IRIS, iris.PUPIL))
+        landmarks += [rims[0], on_sphere(camera.rays(lids), centre, radius), rims[1]]
+        pixels += [camera.project(rims[0]), lids, camera.project(rims[1])]
+    yaws = angles[:, 0].mean() + DIVERGENCE * (angles[:, 0] - angles[:, 0].mean())
+    directions = direction_of(yaws, angles[:, 1].mean()) @ rotation.T  # up and down both eyes go together
+    return Gaze(directions, np.concatenate(landmarks), np.concatenate(pixels))
+
+
+def direction_of(yaw: float | np.ndarray, pitch: float | np.ndarray) -> np.ndarray:
+    """Unit vectors [shape=(..., 3)], head axes; yaw to the right of the image, pitch down, from straight ahead."""
+    yaw, pitch = np.broadcast_arrays(yaw, pitch)
+    return np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), -np.cos(yaw) * np.cos(pitch)], -1)
+
+
+def followed(pitch: float | np.ndarray) -> float | np.ndarray:
+    """The pitch as it shows against corners of the eye that follow it."""
+    return np.arcsin((1 - FOLLOWING) * np.sin(pitch))
+
+
+_SEEN_DIRECTIONS = direction_of(iris.YAW, followed(iris.PITCH)).astype(np.float32)
+
+
+def turned_eyes(eyes: list[Eye], frame: np.ndarray | None, transform: np.ndarray) -> tuple[np.ndarray, float]:
+    """(yaw, pitch) of both eyes in the head [shape=(2, 2)], radians, and the radius of the eyeballs, mm."""
+    rough = rough_gaze(eyes)
+    if frame is None:
+        return np.tile(rough, (2, 1)), EYEBALL_RADII[0]
+    to_frame = np.vstack([cv2.invertAffineTransform(transform), [0, 0, 1]])
+    patches = [
+        iris.eye_patch(frame, (to_frame @ np.vstack([eye.to_picture, [0, 0, 1]]))[:2], eye.lids, eye.view) for eye in eyes
+    ]
+    apart = (np.stack([iris.YAW, iris.PITCH], 1) - rough) / ROUGH_DEVIATIONS
+    expected = -(apart**2).sum(1) / 2
+    found = {
+        radius: [
+            iris.evidence(patch, radius * centre, radius, _SEEN_DIRECTIONS) + expected
+            for patch, centre in zip(patches, CENTRES, strict=True)
         ]
-    return Gaze(np.array(directions), np.concatenate(landmarks), np.concatenate(pixels))
+        for radius in EYEBALL_RADII
+    }
+    radius = max(found, key=lambda radius: (found[radius][0] + found[radius][1] - expected).max())
+    return np.array([iris.best_direction(own) for own in found[radius]]), radius
 
 
-def gaze_direction(offset: np.ndarray, rotation: np.ndarray, eyeball: np.ndarray) -> np.ndarray:
-    """Unit vector [shape=(3,)] of the gaze of one eye, camera axes.
+def rough_gaze(eyes: list[Eye]) -> np.ndarray:
+    """(yaw, pitch) [shape=(2,)] of both eyes, radians, as the mesh has them."""
+    radius = EYEBALL_RADII[-1]
+    x, y, _ = np.mean(
+        [
+            iris.surface(np.array([[*eye.iris, 0]]) - radius * centre, eye.view, radius * np.cos(iris.IRIS))[:, 0]
+            for eye, centre in zip(eyes, CENTRES, strict=True)
+        ],
+        0,
+    )
+    lower = np.mean([eye.lower for eye in eyes])
+    opening = lower - np.mean([eye.upper for eye in eyes])
+    factor, lid_factor, constant = ROUGH_PITCH
+    sines = np.array([ROUGH_YAW * x, factor * y + lid_factor * lower + constant])
+    return np.arcsin(np.clip(sines * np.clip(opening / OPEN, 0, 1), -0.8, 0.8))
 
-    Parameters
-    ----------
-    offset : np.ndarray [shape=(2,)]
-        From the middle of the corners of the eye to the centre of the iris as seen, mm in the picture plane.
-    rotation : np.ndarray [shape=(3, 3)], of the head
-    eyeball : np.ndarray [shape=(3,)], from the middle of the corners to the centre of the eyeball, mm, head axes
-    """
-    across = rotation[:2, 0] / np.linalg.norm(rotation[:2, 0])  # along the eyes in the picture
-    upright = np.array([across, [-across[1], across[0]]])
-    turned = upright.T @ (upright @ offset / ATTENUATION) - (rotation @ eyeball)[:2]
-    sideways = turned / EYEBALL_RADIUS
-    sideways *= min(1, np.sin(LARGEST_TURN) / max(np.linalg.norm(sideways), 1e-9))
-    return np.array([*sideways, -np.sqrt(1 - sideways @ sideways)])
 
-
-def on_sphere(rays: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Where rays from the camera [shape=(n, 3)] first meet the eyeball; for a ray that misses it, the nearest point."""
+def on_sphere(rays: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """Where rays from the camera [shape=(n, 3)] first meet an eyeball; for a ray that misses it, the nearest point."""
     rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
     along = rays @ centre
-    inside = EYEBALL_RADIUS**2 - (centre @ centre - along**2)
+    inside = radius**2 - (centre @ centre - along**2)
     points = rays * (along - np.sqrt(np.maximum(inside, 0)))[:, None]
     outward = points - centre
-    return centre + outward * (EYEBALL_RADIUS / np.linalg.norm(outward, axis=1, keepdims=True))
+    return centre + outward * (radius / np.linalg.norm(outward, axis=1, keepdims=True))
 
 
-def circle(direction: np.ndarray, radius: float) -> np.ndarray:
-    """Eight points [shape=(8, 3)] of the circle of `radius` mm around the gaze, from the eyeball's centre, mm.
+def circles(direction: np.ndarray, radius: float, angles: tuple[float, ...]) -> np.ndarray:
+    """Eight points of an eyeball at each of the `angles` from the gaze [shape=(len(angles), 8, 3)], from its centre, mm.
 
     They go from the left of the image over the top.
     """
-    right = np.cross([0, 1, 0], -direction)
-    right /= np.linalg.norm(right)
-    down = np.cross(-direction, right)
-    middle = direction * np.sqrt(EYEBALL_RADIUS**2 - radius**2)
-    return middle + radius * (-np.cos(_TURNS)[:, None] * right - np.sin(_TURNS)[:, None] * down)
+    x, y, z = direction
+    right = np.array([-z, 0, x]) / np.hypot(x, z)
+    down = np.array([-y * right[2], x * right[2] - z * right[0], y * right[0]])
+    around = -np.cos(_TURNS)[:, None] * right - np.sin(_TURNS)[:, None] * down
+    return radius * np.array([np.cos(angle) * direction + np.sin(angle) * around for angle in angles])

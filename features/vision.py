@@ -1,30 +1,27 @@
-"""The 709 OpenFace columns of the frames of one clip (30 Hz in, 30 Hz out).
-
-`coordinates` says which picture pixels and camera belong to.  `aligned`, as in the CH-SIMS paper (Yu et al., ACL 2020,
-section 3.3: faces aligned by MTCNN, OpenFace on the aligned faces): that of the aligned face, 224 x 224.  `frame`: the
-video's own.  The mesh is found once, on the video's frame, and moved into the aligned picture.
-"""
+"""The 709 OpenFace columns of the frames of one clip (30 Hz in, 30 Hz out), and what else is known of each frame."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from features import align
-from features.action_units import action_units, load_rules, rule_values
+from features.action_units import action_units, measure_count, measures_of
+from features.confidence import MINIMUM_CONFIDENCE, confidence_of
 from features.detect import FaceDetector
-from features.gaze import Gaze, gaze_of
-from features.landmarks import five_points, landmarks_68
-from features.mesh import FaceMesh, MeshFace
-from features.openface import AU_INTENSITIES, AU_PRESENCES, COLUMNS, assemble, block_slice
-from features.pose import Camera, camera_of, euler_angles, head_translation
-from features.shape_model import Fit, ShapeModel, load_shape_model
-from features.track import FaceTracker
+from features.face import Coordinates, FaceGeometry, measure, to_columns
+from features.face_units import face_unit_weights
+from features.mesh import FaceMesh
+from features.openface import COLUMNS, block_slice
+from features.shape_model import ShapeModel, load_shape_model
+from features.speaker import mouth_opening, speaking_scores
+from features.track import FaceTracker, TrackedFace
 
-Coordinates = Literal["aligned", "frame"]
-MINIMUM_CONFIDENCE = 0.5
-TOLERANCE = 6.0  # mm: an error of the shape fit of this size takes the confidence down to 1/e
+Faces = Literal["largest", "speaker"]
+MOST_FACES = 4  # that are followed to find the speaker among them
+BLOCK = 1000  # frames
+ACTION_UNITS = slice(block_slice("AU_r").start, block_slice("AU_c").stop)  # the last columns
 
 
 @dataclass(frozen=True)
@@ -34,29 +31,74 @@ class VisionFeatures:
     values : np.ndarray [shape=(n, 709), float32], columns of `features.openface`; NaN where there is no face
     success : np.ndarray [shape=(n,), bool], whether the frame shows a face with enough confidence
     confidence : np.ndarray [shape=(n,), float32], 0-1, 0 where no face was found
+    box : np.ndarray [shape=(n, 4), float32]
+        Left, top, right, bottom of the face, pixels of the frame; NaN where no face was found.
+    transform : np.ndarray [shape=(n, 2, 3), float32]
+        From pixels of the frame to those of `values`; NaN where no face was found.
+    track : np.ndarray [shape=(n,), int16], number of the followed face in the clip; -1 where no face was found
+    faces : np.ndarray [shape=(n,), uint8], how many faces MTCNN saw, on this frame or last
+    speaking : np.ndarray [shape=(t,), float32]
+        `features.speaker.speaking_scores` of the t tracks; NaN where no speaker was looked for.
+    measures : np.ndarray [shape=(n, m), float32]
+        What the action units are computed from (`features.action_units`); NaN where there is no face.
     """
 
     values: np.ndarray
     success: np.ndarray
     confidence: np.ndarray
+    box: np.ndarray
+    transform: np.ndarray
+    track: np.ndarray
+    faces: np.ndarray
+    speaking: np.ndarray
+    measures: np.ndarray
 
 
 @dataclass(frozen=True)
-class FaceGeometry:
-    """What is measured on one face, in the pixels of one picture and its camera's mm.
+class FaceFeatures:
+    """One face on one frame; the fields are those of `VisionFeatures`, `opening` is that of the mouth."""
 
-    points : np.ndarray [shape=(68, 2)], pixels
-    fit : Fit
-    translation : np.ndarray [shape=(3,)], of the head, mm; its rotation is that of the fit
-    gaze : Gaze
-    camera : Camera
+    values: np.ndarray
+    measures: np.ndarray
+    confidence: float
+    box: np.ndarray
+    transform: np.ndarray
+    track: int
+    opening: float
+
+
+class Rows:
+    """Rows of numbers that come one by one, kept in blocks of `BLOCK`.
+
+    As many small arrays would take half as much room again, and the program would keep it after they have gone.
     """
 
-    points: np.ndarray
-    fit: Fit
-    translation: np.ndarray
-    gaze: Gaze
-    camera: Camera
+    def __init__(self, width: int) -> None:
+        self.width, self.count = width, 0
+        self.block = np.empty((0, width), np.float32)
+
+    def keep(self, row: np.ndarray) -> np.ndarray:
+        """A row [shape=(width,)] as it is kept."""
+        place = self.count % BLOCK
+        if place == 0:
+            self.block = np.empty((BLOCK, self.width), np.float32)
+        self.block[place] = row
+        self.count += 1
+        return self.block[place]
+
+
+@cache
+def no_face() -> FaceFeatures:
+    """A frame without a face."""
+    return FaceFeatures(
+        values=np.full(len(COLUMNS), np.nan),
+        measures=np.full(measure_count(), np.nan),
+        confidence=0.0,
+        box=np.full(4, np.nan),
+        transform=np.full((2, 3), np.nan),
+        track=-1,
+        opening=np.nan,
+    )
 
 
 @dataclass
@@ -67,14 +109,10 @@ class VisionModels:
     mesh: FaceMesh = field(default_factory=FaceMesh)
     shape_model: ShapeModel = field(default_factory=load_shape_model)
 
-    def close(self) -> None:
-        """Give the networks' threads back; call it before the program ends."""
-        self.mesh.close()
-
     @property
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights."""
-        return {**self.detector.weights, **self.mesh.weights, **self.shape_model.weights}
+        return {**self.detector.weights, **self.mesh.weights, **self.shape_model.weights, **face_unit_weights()}
 
 
 def extract_vision(
@@ -83,8 +121,13 @@ def extract_vision(
     *,
     coordinates: Coordinates = "aligned",
     minimum_confidence: float = MINIMUM_CONFIDENCE,
+    focal_length: float | None = None,
+    faces: Faces = "largest",
+    loudness: np.ndarray | None = None,
 ) -> VisionFeatures:
     """Features of the frames of one clip; frames are used as they come and not kept.
+
+    Action units count from the neutral face of the population; `action_unit_columns` gives them from that of a person.
 
     Parameters
     ----------
@@ -93,79 +136,90 @@ def extract_vision(
     coordinates : 'aligned' or 'frame'
     minimum_confidence : float
         Frames with less confidence count as frames without a face.
+    focal_length : float, optional
+        Of the camera, pixels of the frame; counts in `frame` coordinates only.
+    faces : 'largest' or 'speaker'
+        Which face is measured where there are several: the largest, or the one whose mouth goes with the sound.
+    loudness : np.ndarray [shape=(n,)], optional
+        Of the sound during each frame (`features.speaker.loudness_of`). Without it the speaker is the largest face.
 
     Raises
     ------
     ValueError
-        If `coordinates` is neither.
+        If `coordinates` or `faces` is neither.
     """
     if coordinates not in ("aligned", "frame"):
         raise ValueError(f"coordinates is {coordinates!r}; choose 'aligned' or 'frame'.")
-    tracker = FaceTracker(models.detector, models.mesh, minimum_confidence)
-    rows, au_values, confidences, fit = [], [], [], None
+    if faces not in ("largest", "speaker"):
+        raise ValueError(f"faces is {faces!r}; choose 'largest' or 'speaker'.")
+    tracker = FaceTracker(models.detector, models.mesh, MOST_FACES if faces == "speaker" else 1)
+    rows, measure_rows = Rows(len(COLUMNS)), Rows(measure_count())
+    found: list[dict[int, FaceFeatures]] = []
+    seen, fits = [], {}
     for frame in frames:
-        row, values, confidence = np.full(len(COLUMNS), np.nan, np.float32), np.full(len(load_rules()), np.nan), 0.0
-        face = tracker.next(frame)
-        if face is None:
-            fit = None
-        else:
-            geometry = measure(face.mesh, frame.shape, models.shape_model, coordinates, fit)
-            fit = geometry.fit
-            confidence = face.probability * np.exp(-((fit.error / TOLERANCE) ** 2))
-            if confidence >= minimum_confidence:
-                row, values = to_columns(geometry), rule_values(face.mesh.points, face.mesh.blendshapes)
-        rows.append(row)
-        au_values.append(values)
-        confidences.append(confidence)
-    values = np.array(rows, np.float32).reshape(-1, len(COLUMNS))
-    intensities, presences = action_units(np.array(au_values).reshape(-1, len(load_rules())))
-    values[:, block_slice("AU_r")], values[:, block_slice("AU_c")] = intensities, presences
-    return VisionFeatures(values, ~np.isnan(values).any(1), np.array(confidences, np.float32))
+        tracked = tracker.next(frame)
+        geometries = [
+            measure(face.mesh, frame, models.shape_model, coordinates, fits.get(face.track), focal_length) for face in tracked
+        ]
+        fits = {face.track: geometry.fit for face, geometry in zip(tracked, geometries, strict=True)}
+        pairs = zip(tracked, geometries, strict=True)
+        found.append({face.track: features_of(face, geometry, frame, rows, measure_rows) for face, geometry in pairs})
+        seen.append(tracker.seen)
+    scores = score_tracks(found, loudness)
+    chosen = [max(row.values(), key=lambda face: preference(face, scores), default=no_face()) for row in found]
+    return stack(chosen, np.array(seen, np.uint8), scores, minimum_confidence)
 
 
-def measure(
-    mesh: MeshFace, frame_shape: tuple[int, ...], shape_model: ShapeModel, coordinates: Coordinates, start: Fit | None = None
-) -> FaceGeometry:
-    """Shape, pose and gaze of a face.
-
-    Parameters
-    ----------
-    mesh : MeshFace, in the pixels of the frame
-    frame_shape : height and width of the frame, pixels
-    shape_model : ShapeModel
-    coordinates : 'aligned' or 'frame'
-    start : Fit, optional, of the frame before, in the same coordinates
-    """
-    mesh_points, camera = mesh.points, camera_of(frame_shape[1], frame_shape[0])
-    if coordinates == "aligned":
-        transform = align.similarity_transform(five_points(mesh_points[:, :2]))
-        mesh_points, camera = align.apply(transform, mesh_points), camera_of(align.SIDE, align.SIDE)
-    points = landmarks_68(mesh_points[:, :2])
-    fit = shape_model.fit(points, start)
-    translation = head_translation(fit.shape, points, camera, fit.rotation)
-    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, translation, camera)
-    return FaceGeometry(points, fit, translation, gaze, camera)
-
-
-def to_columns(face: FaceGeometry) -> np.ndarray:
-    """The row [shape=(709,), float32] of one face; the action units, which need the whole clip, are still NaN."""
-    posed = face.fit.shape @ face.fit.rotation.T + face.translation
-    return assemble(
-        {
-            "gaze_0": face.gaze.directions[0],
-            "gaze_1": face.gaze.directions[1],
-            "gaze_angle": face.gaze.angles,
-            **{f"eye_lmk_{axis}": face.gaze.pixels[:, i] for i, axis in enumerate("xy")},
-            **{f"eye_lmk_{axis}": face.gaze.landmarks[:, i] for i, axis in enumerate("XYZ")},
-            "pose_T": face.translation,
-            "pose_R": euler_angles(face.fit.rotation),
-            **{axis: face.points[:, i] for i, axis in enumerate("xy")},
-            **{axis: posed[:, i] for i, axis in enumerate("XYZ")},
-            "p_scale": face.fit.scale,
-            "p_r": euler_angles(face.fit.rotation),
-            "p_t": face.fit.translation,
-            "p": face.fit.coefficients,
-            "AU_r": np.full(len(AU_INTENSITIES), np.nan),
-            "AU_c": np.full(len(AU_PRESENCES), np.nan),
-        }
+def features_of(face: TrackedFace, geometry: FaceGeometry, frame: np.ndarray, rows: Rows, measure_rows: Rows) -> FaceFeatures:
+    """What is kept of a face that was found on a frame; values and measures are kept in the rows."""
+    return FaceFeatures(
+        values=rows.keep(to_columns(geometry)),
+        measures=measure_rows.keep(measures_of(face.mesh.points, face.mesh.blendshapes, frame)),
+        confidence=confidence_of(face),
+        box=face.mesh.box,
+        transform=geometry.transform,
+        track=face.track,
+        opening=mouth_opening(face.mesh.points),
     )
+
+
+def score_tracks(found: list[dict[int, FaceFeatures]], loudness: np.ndarray | None) -> np.ndarray:
+    """`VisionFeatures.speaking` of the faces by track that were found on each frame; all NaN without sound."""
+    count = 1 + max((track for row in found for track in row), default=-1)
+    openings = np.full((len(found), count), np.nan)
+    for i, row in enumerate(found):
+        openings[i, list(row)] = [face.opening for face in row.values()]
+    if loudness is None or len(loudness) == 0 or count < 2:
+        return np.full(count, np.nan, np.float32)
+    return speaking_scores(openings, loudness).astype(np.float32)
+
+
+def preference(face: FaceFeatures, scores: np.ndarray) -> tuple[float, float]:
+    """What decides between faces of one frame: who speaks, and among equals who is larger."""
+    return float(np.nan_to_num(scores[face.track])), float(np.prod(face.box[2:] - face.box[:2]))
+
+
+def stack(faces: list[FaceFeatures], seen: np.ndarray, speaking: np.ndarray, minimum_confidence: float) -> VisionFeatures:
+    """The frames of a clip as arrays; values of a face with less than the minimum confidence become NaN."""
+
+    def column(name: str, dtype: type = np.float32) -> np.ndarray:
+        result = np.empty((len(faces), *np.shape(getattr(no_face(), name))), dtype)
+        for i, face in enumerate(faces):
+            result[i] = getattr(face, name)
+        return result
+
+    values, measures, confidence, track = column("values"), column("measures"), column("confidence"), column("track", np.int16)
+    success = (track >= 0) & (confidence >= minimum_confidence)
+    values[~success], measures[~success] = np.nan, np.nan
+    values[:, ACTION_UNITS] = action_unit_columns(measures)
+    return VisionFeatures(values, success, confidence, column("box"), column("transform"), track, seen, speaking, measures)
+
+
+def action_unit_columns(measures: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
+    """The columns `ACTION_UNITS` [shape=(n, 35)] of measures [shape=(n, m)].
+
+    They count from the measures of the neutral face of a person [shape=(m,)], or from those of the population (None).
+    """
+    # Block by block: in double precision the measures of ten minutes would take more room than everything else.
+    blocks = np.array_split(measures, max(1, len(measures) // BLOCK))
+    return np.concatenate([np.concatenate(action_units(block, neutral), 1) for block in blocks])

@@ -5,9 +5,10 @@ Root attributes say what the numbers are: `columns`, `units`, `frame_rate` (Hz; 
 processed keeps its group, with `values` of shape [0, columns], its `flags` and a `message`.
 """
 
+import contextlib
 import importlib.metadata
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -60,32 +61,42 @@ class Store:
     clips: dict[str, ClipFeatures]
 
 
-def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], attributes: StoreAttributes) -> None:
-    """Write a feature file, clip by clip as they come, under a temporary name that is renamed at the end.
+@contextlib.contextmanager
+def new_store(path: str | Path, attributes: StoreAttributes) -> Iterator[h5py.File]:
+    """An open feature file without clips, under a temporary name that is renamed when the block ends well."""
+    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        for name, value in asdict(attributes).items():
+            file.attrs[name] = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else value
+        yield file
+
+
+def add_clip(file: h5py.File, clip_id: str, clip: ClipFeatures) -> None:
+    """Write the group of one clip.
 
     Raises
     ------
     ValueError
-        If `values` of a clip do not have one column per name in `attributes.columns`.
+        If `values` do not have one column per name in the file's `columns`.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        for name, value in asdict(attributes).items():
-            file.attrs[name] = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else value
+    values, columns = np.asarray(clip.values, dtype=np.float32), len(file.attrs["columns"])
+    if values.ndim != 2 or values.shape[1] != columns:
+        raise ValueError(f"clip {clip_id} has features of shape {values.shape}, expected [frames, {columns}]")
+    group = file.create_group(clip_id)
+    group.create_dataset("values", data=values)
+    for name, extra in clip.extras.items():
+        extra = np.asarray(extra)
+        if extra.dtype.kind in "UO":
+            extra = extra.astype(h5py.string_dtype())
+        group.create_dataset(name, data=extra)
+    group.attrs["flags"] = np.array(clip.flags, dtype=h5py.string_dtype())
+    group.attrs["message"] = clip.message
+
+
+def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], attributes: StoreAttributes) -> None:
+    """Write a feature file, clip by clip as they come; see `new_store` and `add_clip`."""
+    with new_store(path, attributes) as file:
         for clip_id, clip in clips:
-            values = np.asarray(clip.values, dtype=np.float32)
-            if values.ndim != 2 or values.shape[1] != len(attributes.columns):
-                raise ValueError(
-                    f"{path}: clip {clip_id} has features of shape {values.shape}, expected [frames, {len(attributes.columns)}]"
-                )
-            group = file.create_group(clip_id)
-            group.create_dataset("values", data=values)
-            for name, extra in clip.extras.items():
-                extra = np.asarray(extra)
-                if extra.dtype.kind in "UO":
-                    extra = extra.astype(h5py.string_dtype())
-                group.create_dataset(name, data=extra)
-            group.attrs["flags"] = np.array(clip.flags, dtype=h5py.string_dtype())
-            group.attrs["message"] = clip.message
+            add_clip(file, clip_id, clip)
 
 
 def read_store(path: str | Path) -> Store:

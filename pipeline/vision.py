@@ -2,28 +2,58 @@
 
     python -m pipeline.vision --clips build/clips/video_0001 --output build/features/vision/video_0001.h5
 
-Every clip of clips.csv is decoded once, frame by frame.  Beside `values` the store has `success` and `confidence` per
-frame.  Flags: `no_video` (no video file, or none that can be decoded; no rows), `no_face` (not one frame shows a face:
-rows of NaN), `face_in_few_frames` (less than half of them do).
+Every clip of clips.csv is decoded once, frame by frame, and written before the next one is read; the action units, which
+count from the median face of the video, are filled in at the end.  Beside `values` the store has per frame what
+`features.vision.VisionFeatures` calls `success`, `confidence`, `box`, `transform`, `track` and `faces`, and per track
+`speaking`.  Flags: `no_video` (no video file, or none that can be decoded; no rows), `no_face` (not one frame shows a
+face: rows of NaN), `face_in_few_frames` (less than half of them do), `several_faces` (for information: more than one in
+a tenth of the frames or more; the message says which was taken and how sure that is).
 """
 
 import argparse
-import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from features.action_units import neutral_of
 from features.openface import COLUMNS, UNITS
-from features.vision import MINIMUM_CONFIDENCE, VisionModels, extract_vision
+from features.speaker import UNCERTAIN, loudness_of
+from features.vision import (
+    ACTION_UNITS,
+    MINIMUM_CONFIDENCE,
+    Coordinates,
+    Faces,
+    VisionFeatures,
+    VisionModels,
+    action_unit_columns,
+    extract_vision,
+)
 from pipeline.clips import Clip, read_clips
-from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.store import ClipFeatures, StoreAttributes, add_clip, new_store, versions_of
 
 FRAME_RATE = 30.0
 FEW_FRAMES = 0.5
+SEVERAL_FACES = 0.1  # share of the frames
+NEUTRAL_FRAMES = 10_000  # most that the median face of a video is taken from, evenly spread over it
+EXTRAS = ("success", "confidence", "box", "transform", "track", "faces", "speaking")
+
+
+@dataclass(frozen=True)
+class VisionSettings:
+    """What the options say; see `--help`."""
+
+    coordinates: Coordinates = "aligned"
+    minimum_confidence: float = MINIMUM_CONFIDENCE
+    focal_length: float | None = None
+    baseline: Literal["video", "none"] = "video"
+    faces: Faces = "largest"
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
@@ -39,27 +69,76 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
         capture.release()
 
 
-def clip_features(folder: Path, clip: Clip, models: VisionModels, coordinates: str, minimum_confidence: float) -> ClipFeatures:
-    """Features, flags and message of one row of clips.csv in `folder`."""
-    where = f"{folder.name}/{clip.clip_id}"
-    frames = read_frames(folder / clip.video) if clip.video else ()
-    found = extract_vision(frames, models, coordinates=coordinates, minimum_confidence=minimum_confidence)
-    features = ClipFeatures(found.values, {"success": found.success, "confidence": found.confidence})
-    count, seen = len(found.success), int(found.success.sum())
+def with_flags(features: ClipFeatures, folder: Path, clip: Clip) -> ClipFeatures:
+    """The features, with the flags and the message that `success` of the clip's frames calls for.
+
+    Parameters
+    ----------
+    features : ClipFeatures, with the extra `success`, one per frame
+    folder : Path, of the clips of one video
+    clip : Clip, the row of the clip in clips.csv
+    """
+    success = features.extras["success"]
+    where, count, seen = f"{folder.name}/{clip.clip_id}", len(success), int(success.sum())
     if count == 0:
         reason = f"{clip.video} cannot be decoded" if clip.video else "no video was cut"
-        features.flags = ["no_video"]
-        features.message = f"{where}: {reason}; check the raw video, its path and its times in the manifest"
+        flag, message = "no_video", f"{reason}; check the raw video, its path and its times in the manifest"
     elif seen == 0:
-        features.flags = ["no_face"]
-        features.message = f"{where}: no face in {count} frames; check that it shows a person, or lower `minimum_confidence`"
+        flag = "no_face"
+        message = f"no face in {count} frames; check that it shows a person, or lower `minimum_confidence`"
     elif seen < FEW_FRAMES * count:
-        features.flags = ["face_in_few_frames"]
-        features.message = f"{where}: a face in only {seen} of {count} frames; check what the clip shows"
-    return features
+        flag, message = "face_in_few_frames", f"a face in only {seen} of {count} frames; check what the clip shows"
+    else:
+        return features
+    return flagged(features, flag, f"{where}: {message}")
 
 
-def extract(folder: Path, output: Path, coordinates: str, minimum_confidence: float) -> None:
+def flagged(features: ClipFeatures, flag: str, message: str) -> ClipFeatures:
+    """The features with one more flag and its message."""
+    return replace(features, flags=[*features.flags, flag], message=" ".join(filter(None, [features.message, message])))
+
+
+def with_speaker_flag(features: ClipFeatures, folder: Path, clip: Clip, faces: Faces) -> ClipFeatures:
+    """The features, with the flag `several_faces` and what was chosen if `faces` of its frames calls for it."""
+    several = (features.extras["faces"] > 1) & features.extras["success"]
+    if several.sum() < SEVERAL_FACES * max(1, len(several)):
+        return features
+    where, most = f"{folder.name}/{clip.clip_id}", features.extras["faces"].max()
+    if faces == "largest":
+        cure = "the largest was taken; `vision: {faces: speaker}` takes the one that speaks"
+    else:
+        scores = np.sort(features.extras["speaking"])[::-1]
+        listed = ", ".join(f"{score:.2f}" for score in scores)
+        if len(scores) < 2 or np.isnan(scores).any():
+            cure = "without sound or a second face that could be followed the largest was taken; look at it"
+        elif scores[0] - scores[1] < UNCERTAIN:
+            cure = f"which one speaks is uncertain (mouths against the sound: {listed}); look at it"
+        else:
+            cure = f"the one that speaks was taken (mouths against the sound: {listed})"
+    return flagged(features, "several_faces", f"{where}: up to {most} faces in the picture; {cure}")
+
+
+def loudness_during(folder: Path, clip: Clip) -> np.ndarray | None:
+    """Loudness of a clip's sound per frame, or None where it has none."""
+    from pipeline.audio import SAMPLE_RATE, read_wav  # brings the whole of librosa
+
+    return loudness_of(read_wav(folder / clip.audio), SAMPLE_RATE, FRAME_RATE) if clip.audio else None
+
+
+def extract_clip(folder: Path, clip: Clip, models: VisionModels, settings: VisionSettings) -> VisionFeatures:
+    """Features of one row of clips.csv in `folder`."""
+    return extract_vision(
+        read_frames(folder / clip.video) if clip.video else (),
+        models,
+        coordinates=settings.coordinates,
+        minimum_confidence=settings.minimum_confidence,
+        focal_length=settings.focal_length,
+        faces=settings.faces,
+        loudness=loudness_during(folder, clip) if settings.faces == "speaker" else None,
+    )
+
+
+def extract(folder: Path, output: Path, settings: VisionSettings) -> None:
     """Write the vision store of the clips in `folder`.
 
     Raises
@@ -67,22 +146,29 @@ def extract(folder: Path, output: Path, coordinates: str, minimum_confidence: fl
     FileNotFoundError
         If the folder has no clips.csv, or the weights of the face mesh are missing.
     """
-    clips = read_clips(folder)
-    with contextlib.closing(VisionModels()) as models:
-        attributes = StoreAttributes(
-            columns=COLUMNS,
-            units=UNITS,
-            frame_rate=FRAME_RATE,
-            extractor="mtcnn + face mesh, OpenFace columns",
-            settings={"coordinates": coordinates, "minimum_confidence": minimum_confidence},
-            versions=versions_of("facenet-pytorch", "mediapipe", "numpy", "opencv-python-headless", "torch"),
-            weights=models.weights,
-        )
-        rows = (
-            (clip.clip_id, clip_features(folder, clip, models, coordinates, minimum_confidence))
-            for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip")
-        )
-        write_store(output, rows, attributes)
+    clips, models = read_clips(folder), VisionModels()
+    attributes = StoreAttributes(
+        columns=COLUMNS,
+        units=UNITS,
+        frame_rate=FRAME_RATE,
+        extractor="mtcnn + face mesh, OpenFace columns",
+        settings=asdict(settings),
+        versions=versions_of("ai-edge-litert", "facenet-pytorch", "numpy", "opencv-python-headless", "torch"),
+        weights=models.weights,
+    )
+    measures = []
+    with new_store(output, attributes) as file:
+        for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
+            found = extract_clip(folder, clip, models, settings)
+            features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
+            features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
+            add_clip(file, clip.clip_id, features)
+            measures.append(found.measures)
+        if settings.baseline == "video" and measures:
+            step = 1 + sum(map(len, measures)) // NEUTRAL_FRAMES
+            neutral = neutral_of(np.concatenate([clip_measures[::step] for clip_measures in measures]))
+            for clip, clip_measures in zip(clips, measures, strict=True):
+                file[clip.clip_id]["values"][:, ACTION_UNITS] = action_unit_columns(clip_measures, neutral)
 
 
 def main() -> None:
@@ -98,10 +184,27 @@ def main() -> None:
         default=MINIMUM_CONFIDENCE,
         help="frames with less count as frames without a face, 0-1",
     )
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    parser.add_argument(
+        "--focal-length", type=float, help="of the camera, pixels of the frame; without it the one that OpenFace assumes"
+    )
+    parser.add_argument(
+        "--baseline",
+        choices=("video", "none"),
+        default="video",
+        help="neutral face of the action units: the median of the video, or that of the population",
+    )
+    parser.add_argument(
+        "--faces",
+        choices=("largest", "speaker"),
+        default="largest",
+        help="which is measured where there are several: the largest, or the one whose mouth goes with the sound",
+    )
+    arguments = vars(parser.parse_args())
+    folder, output = arguments.pop("clips"), arguments.pop("output")
+    torch.set_num_threads(1)  # the workflow runs several videos side by side
     cv2.setNumThreads(1)
-    extract(arguments.clips, arguments.output, arguments.coordinates, arguments.minimum_confidence)
+    threadpool_limits(1)
+    extract(folder, output, VisionSettings(**arguments))
 
 
 if __name__ == "__main__":

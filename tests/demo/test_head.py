@@ -113,6 +113,33 @@ def test_markers_lie_where_the_picture_shows_them():
     assert lip[0] / lip[1] > 1.05 * chin[0] / chin[1]
 
 
+@pytest.mark.parametrize("pose, gaze", [((0, 0, 0), (0, 0)), ((0.3, -0.1, 0.2), (0.2, 0.15))])
+def test_eye_landmarks_lie_on_iris_lids_and_pupil(pose, gaze):
+    speaker = head(3)
+    frame = speaker.frame(pose=pose, gaze=gaze)
+    assert frame.eye_landmarks.shape == (2, 28, 3) and frame.eye_landmarks.dtype == np.float32
+    assert frame.eye_landmarks_2d.shape == (2, 28, 2) and frame.eye_landmarks_2d.dtype == np.float32
+    for eye in (0, 1):
+        assert np.abs(speaker.project(frame.eye_landmarks[eye]) - frame.eye_landmarks_2d[eye]).max() < 0.01
+        away = frame.eye_landmarks[eye] - frame.eye_centres[eye]
+        angles = np.degrees(np.arccos(away @ frame.gaze[eye] / np.linalg.norm(away, axis=1)))
+        assert np.abs(angles[:8] - 32).max() < 5 and np.abs(angles[20:] - 14).max() < 3  # rims of iris and pupil
+        for rim in (frame.eye_landmarks_2d[eye, :8], frame.eye_landmarks_2d[eye, 20:]):
+            assert rim[:, 0].argmin() in (7, 0, 1) and rim[:, 1].argmin() in (1, 2, 3)  # from the left over the top
+        lids = frame.eye_landmarks_2d[eye, 8:20]
+        assert lids[:, 0].argmin() == 0 and lids[:, 0].argmax() == 6
+        assert lids[1:6, 1].mean() < lids[7:, 1].mean() - 3
+        six = frame.landmarks_2d[36 + 6 * eye : 42 + 6 * eye]
+        assert np.linalg.norm(lids[[0, 6]] - six[[0, 3]], axis=1).max() < 2.5  # beside the corners of the 68 points
+
+
+def test_lids_close_over_the_eye_landmarks():
+    rest, shut = head(3).frame(), head(3).frame(both("eyeBlink"))
+    opening = [frame.eye_landmarks_2d[:, 17, 1] - frame.eye_landmarks_2d[:, 11, 1] for frame in (rest, shut)]
+    assert (opening[0] > 3).all() and (opening[1] < 0).all()
+    assert np.abs(rest.eye_landmarks[:, :8] - shut.eye_landmarks[:, :8]).max() < 0.01  # the eyeballs stay
+
+
 def test_neutral_face_moves_rigidly_with_the_pose():
     rest, turned = head(3).frame(), head(3).frame(pose=(0.4, 0.2, -0.3), offset=(10, 5, -20))
     assert np.allclose(rest.rotation, np.eye(3)) and rest.head_pose == (0, 0, 0)

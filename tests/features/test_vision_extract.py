@@ -1,18 +1,17 @@
 """The whole extraction on rendered heads of known pose and gaze, and on pictures without a face."""
 
-import contextlib
-
 import cv2
 import numpy as np
 import pytest
 
+from demo.calibration import shrink_face, side_by_side
 from demo.head import Head
-from features.draw import draw_face
+from features.action_units import neutral_of
 from features.openface import AU_INTENSITIES, COLUMNS, block_slice
-from features.track import FaceTracker, jumped, overlap
-from features.vision import VisionModels, extract_vision, measure
+from features.speaker import UNCERTAIN
+from features.vision import ACTION_UNITS, VisionModels, action_unit_columns, extract_vision
 
-N_FRAMES = 100
+N_FRAMES, SPOKEN = 100, 40
 UNITS = (
     "mouthSmile",
     "browDown",
@@ -35,8 +34,7 @@ UNITS = (
 @pytest.fixture(scope="module")
 def models():
     cv2.setNumThreads(1)
-    with contextlib.closing(VisionModels()) as models:
-        yield models
+    return VisionModels()
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +52,19 @@ def talking():
             amounts |= {name: amount for name in head.units if name in (unit, unit + "Left", unit + "Right")}
         frames.append(head.frame(amounts, (yaw[i], pitch[i], roll[i]), (gaze_yaw[i], gaze_pitch[i]), index=i))
     return frames
+
+
+@pytest.fixture(scope="module")
+def mouths():
+    """Two people who open their mouths at different times, pictures [2, n], and the loudness of each [2, n]."""
+    time = np.arange(SPOKEN)
+    openings = [np.sin(time / 2.1) ** 2 * (time % 30 < 20), np.sin(time / 1.5 + 1) ** 2 * (time % 25 > 8)]
+    heads = (Head(11, 320, 240, supersample=1), Head(12, 320, 240, supersample=1))
+    pictures = [
+        [head.frame({"jawOpen": 0.6 * float(amount)}, index=i).image for i, amount in enumerate(opening)]
+        for head, opening in zip(heads, openings, strict=True)
+    ]
+    return pictures, [np.log(opening + 0.01) for opening in openings]
 
 
 @pytest.fixture(scope="module", params=["frame", "aligned"])
@@ -78,10 +89,10 @@ def test_the_face_is_found_in_every_frame(found):
 
 
 def test_no_column_is_constant_over_a_talking_face(found):
-    # Presences of action units that the face does not show are rightly constant; everything else must move.
+    # Action units that the face does not show are rightly constant; everything else must move.
     moving = np.nanstd(found.values, 0) > 1e-6
-    assert [name for name, moves in zip(COLUMNS, moving, strict=True) if not moves and not name.endswith("_c")] == []
-    assert moving[block_slice("AU_c")].sum() >= 12
+    assert [name for name, moves in zip(COLUMNS, moving, strict=True) if not moves and not name.startswith("AU")] == []
+    assert moving[block_slice("AU_r")].sum() >= 15 and moving[block_slice("AU_c")].sum() >= 12
 
 
 def test_pose_follows_the_truth(found, talking, coordinates):
@@ -170,12 +181,48 @@ def test_no_face_in_a_picture_without_one(models, picture):
 
 def test_a_clip_without_frames_has_no_rows(models):
     found = extract_vision([], models)
-    assert found.values.shape == (0, 709) and found.success.shape == found.confidence.shape == (0,)
+    assert found.values.shape == (0, 709) and found.success.shape == found.confidence.shape == found.track.shape == (0,)
+    assert found.box.shape == (0, 4) and found.transform.shape == (0, 2, 3) and len(found.measures) == 0
 
 
-def test_unknown_coordinates_are_refused(models):
+def test_box_and_transform_lead_from_frame_to_columns(models, talking):
+    frames = [frame.image for frame in talking[:3]]
+    frame, aligned = (extract_vision(frames, models, coordinates=name) for name in ("frame", "aligned"))
+    assert np.array_equal(frame.transform, np.tile(np.eye(2, 3), (3, 1, 1))) and np.array_equal(frame.box, aligned.box)
+    points, moved = (np.stack([found.values[:, block_slice(axis)] for axis in "xy"], 2) for found in (frame, aligned))
+    for place, there, transform, box in zip(points, moved, aligned.transform, frame.box, strict=True):
+        assert np.abs(place @ transform[:, :2].T + transform[:, 2] - there).max() < 0.01
+        assert (place > box[:2] - 0.01).all() and (place < box[2:] + 0.01).all()
+    assert (frame.track == 0).all() and (frame.faces == 1).all() and np.isnan(frame.speaking).all()
+
+
+def test_a_known_camera_sets_the_distance(models, talking):
+    truth = np.array([frame.translation for frame in talking[:10]])
+    frames, focal_length = [frame.image for frame in talking[:10]], 1.65 * 240
+    known, unknown = (
+        extract_vision(frames, models, coordinates="frame", focal_length=length).values[:, block_slice("pose_T")]
+        for length in (focal_length, None)
+    )
+    apart = np.linalg.norm(known - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    assert apart.mean() < 0.1
+    assert np.abs(unknown[:, 2] / known[:, 2] * focal_length / 250 - 1).max() < 0.1  # OpenFace assumes 250 pixels
+
+
+def test_action_units_count_from_a_persons_neutral_face(models):
+    head = Head(12, 320, 240, supersample=1)
+    smile = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
+    found = extract_vision([head.frame(smile if i > 3 else {}, index=i).image for i in range(6)], models)
+    columns = action_unit_columns(found.measures, neutral_of(found.measures))
+    assert np.allclose(found.values[:, ACTION_UNITS], action_unit_columns(found.measures), atol=1e-6)
+    smiling = columns[:, AU_INTENSITIES.index("AU12")]
+    assert smiling[:4].max() < 0.5 and smiling[4:].min() > 1
+
+
+def test_unknown_settings_are_refused(models):
     with pytest.raises(ValueError, match="aligned"):
         extract_vision([], models, coordinates="picture")
+    with pytest.raises(ValueError, match="speaker"):
+        extract_vision([], models, faces="all")
 
 
 def test_the_track_is_taken_up_again_after_a_cut(models, talking):
@@ -199,25 +246,30 @@ def test_the_larger_of_two_faces_is_taken(models, talking):
         assert (np.ptp(wide, axis=1) > 70).all() and (wide.mean() > 240) == left
 
 
+@pytest.mark.parametrize("scales", [(1, 1), (0.7, 1), (1, 0.7)])
+def test_the_speaker_is_taken_whatever_the_size(models, mouths, scales):
+    pictures, loudness = mouths
+    frames = [
+        side_by_side(*(shrink_face(person[i], scale)[0] for person, scale in zip(pictures, scales, strict=True)))
+        for i in range(SPOKEN)
+    ]
+    for speaker in (0, 1):
+        found = extract_vision(frames, models, coordinates="frame", faces="speaker", loudness=loudness[speaker])
+        right = found.box[:, [0, 2]].mean(1) > 160
+        assert found.success.all() and (right == bool(speaker)).all(), speaker
+        assert len(found.speaking) == 2 and (found.faces == 2).all()
+        assert found.speaking[found.track[0]] == found.speaking.max() > found.speaking.min() + UNCERTAIN
+
+
+def test_without_sound_the_speaker_is_the_largest(models, mouths):
+    pictures, _ = mouths
+    frames = [side_by_side(shrink_face(one, 0.7)[0], other) for one, other in zip(*pictures, strict=True)][:3]
+    found = extract_vision(frames, models, coordinates="frame", faces="speaker")
+    assert (found.box[:, 0] > 160).all() and np.isnan(found.speaking).all()
+
+
 def test_clips_do_not_depend_on_each_other(models, talking):
     frames = [frame.image for frame in talking[:8]]
     first = extract_vision(frames, models)
     extract_vision([np.zeros((240, 320, 3), np.uint8)] * 2 + frames[::-1], models)
     assert first.values.tobytes() == extract_vision(frames, models).values.tobytes()
-
-
-def test_drawing_marks_the_face(models, talking):
-    frame = talking[0].image
-    face = FaceTracker(models.detector, models.mesh, 0.5).next(frame)
-    geometry = measure(face.mesh, frame.shape, models.shape_model, "frame")
-    drawn = draw_face(frame, geometry, zoom=2)
-    assert drawn.shape == (480, 640, 3)
-    x, y = (2 * geometry.points[8]).round().astype(int)
-    assert drawn[y, x].tolist() == [0, 255, 0]
-
-
-def test_overlap_and_jump_of_boxes():
-    box = np.array([10.0, 10, 30, 30])
-    assert overlap(box, box) == 1 and overlap(box, box + 100) == 0
-    assert np.isclose(overlap(box, box + [10, 0, 10, 0]), 1 / 3)
-    assert not jumped(box, box + 3) and jumped(box, box + 15) and jumped(box, np.array([10.0, 10, 50, 50]))

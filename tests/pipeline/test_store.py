@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.store import ClipFeatures, StoreAttributes, read_store, versions_of, write_store
+from pipeline.store import ClipFeatures, StoreAttributes, add_clip, new_store, read_store, versions_of, write_store
 
 ATTRIBUTES = StoreAttributes(["a", "b"], ["Hz", "1"], 30.0, "test", {"k": [1, 2]}, versions_of("h5py"), {"m": "00"})
 
@@ -42,4 +42,20 @@ def test_709_columns_fit(tmp_path):
 def test_wrong_width_is_an_error_and_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="clip 7 has features of shape"):
         write_store(tmp_path / "v.h5", [("7", ClipFeatures(np.zeros((3, 5))))], ATTRIBUTES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_can_be_changed_until_it_is_closed(tmp_path):
+    path = tmp_path / "store.h5"
+    with new_store(path, StoreAttributes(["a", "b"], ["", ""], 30.0, "test")) as file:
+        add_clip(file, "7", ClipFeatures(np.zeros((3, 2))))
+        file["7"]["values"][:, 1] = 5
+        assert not path.exists()
+    assert read_store(path).clips["7"].values.tolist() == [[0, 5]] * 3
+
+
+def test_a_store_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), new_store(tmp_path / "store.h5", StoreAttributes(["a"], [""], 30.0, "test")) as file:
+        add_clip(file, "7", ClipFeatures(np.zeros((3, 1))))
+        raise RuntimeError
     assert list(tmp_path.iterdir()) == []

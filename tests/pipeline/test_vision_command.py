@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 
 from demo.head import Head
-from pipeline.store import read_store
+from features.openface import block_slice
+from pipeline.clips import Clip
+from pipeline.store import ClipFeatures, read_store
+from pipeline.vision import VisionSettings, extract, loudness_during, with_flags, with_speaker_flag
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +43,9 @@ def clips(tmp_path_factory):
     ]
     (folder / "clips.csv").write_text("\n".join(["clip_id,video,audio,flags,message", *rows]) + "\n", encoding="utf-8")
     return folder
+
+
+OTHERS = ("--focal-length", "500", "--baseline", "none", "--faces", "speaker")
 
 
 def run(clips, output, *arguments):
@@ -72,7 +79,9 @@ def test_store_holds_every_clip_in_order(output):
     }
     for clip_id, clip in store.clips.items():
         assert clip.values.shape[1] == 709 and clip.values.dtype == np.float32
-        assert clip.extras["success"].shape == clip.extras["confidence"].shape == (len(clip.values),)
+        count = len(clip.values)
+        shapes = {"success": (), "confidence": (), "track": (), "faces": (), "box": (4,), "transform": (2, 3)}
+        assert {name: clip.extras[name].shape for name in shapes} == {name: (count, *rest) for name, rest in shapes.items()}
         assert np.array_equal(clip.extras["success"], ~np.isnan(clip.values).any(1))
         assert bool(clip.message) == bool(clip.flags)
         if clip.flags:
@@ -95,9 +104,78 @@ def test_two_runs_give_the_same_bytes(clips, output):
 
 def test_coordinates_of_the_frame(clips, output):
     path = clips.parent / "frame.h5"
-    assert run(clips, path, "--coordinates", "frame", "--minimum-confidence", ".6").returncode == 0
+    assert run(clips, path, "--coordinates", "frame", "--minimum-confidence", ".6", *OTHERS).returncode == 0
     store = read_store(path)
-    assert store.attributes.settings == {"coordinates": "frame", "minimum_confidence": 0.6}
+    assert store.attributes.settings == {
+        "coordinates": "frame",
+        "minimum_confidence": 0.6,
+        "focal_length": 500.0,
+        "baseline": "none",
+        "faces": "speaker",
+    }
     nose = store.attributes.columns.index("x_30")
     assert abs(store.clips["0001"].values[:, nose].mean() - 160) < 20
     assert abs(read_store(output).clips["0001"].values[:, nose].mean() - 112) < 20
+
+
+def test_action_units_count_from_the_median_face_of_the_video(clips, output):
+    # Six frames of one face make most of the video: with its own median as neutral its intensities are near 0.
+    settings = VisionSettings(baseline="none")
+    plain = clips.parent / "plain.h5"
+    extract(clips, plain, settings)
+    own, population = (read_store(path).clips["0001"].values for path in (output, plain))
+    intensities = block_slice("AU_r")
+    assert not np.array_equal(own[:, intensities], population[:, intensities])
+    assert np.nanmean(own[:, intensities]) < 0.5
+    assert np.array_equal(own[:, : intensities.start], population[:, : intensities.start])
+
+
+def features(success, **extras):
+    return ClipFeatures(np.zeros((len(success), 709)), {"success": np.array(success, bool), **extras})
+
+
+@pytest.mark.parametrize(
+    ("success", "flags"),
+    [([], ["no_video"]), ([0, 0], ["no_face"]), ([1, 0, 0], ["face_in_few_frames"]), ([1, 0], []), ([1, 1], [])],
+)
+def test_flags_by_the_frames_with_a_face(success, flags):
+    flagged = with_flags(features(success), Path("video"), Clip("7", video="7.mp4"))
+    assert flagged.flags == flags and bool(flagged.message) == bool(flags)
+    assert not flags or flagged.message.startswith("video/7: ")
+
+
+def test_flags_are_added_to_those_there():
+    given = features([0])
+    given.flags, given.message = ["older"], "older message"
+    flagged = with_flags(given, Path("video"), Clip("7", video="7.mp4"))
+    assert flagged.flags == ["older", "no_face"] and flagged.message.startswith("older message video/7: ")
+    assert given.flags == ["older"]
+
+
+@pytest.mark.parametrize(
+    ("faces", "seen", "speaking", "said"),
+    [
+        ("largest", 2, [np.nan], "faces: speaker"),
+        ("speaker", 2, [0.6, 0.2], "the one that speaks was taken"),
+        ("speaker", 3, [0.3, 0.28, 0.1], "uncertain"),
+        ("speaker", 2, [np.nan, np.nan], "without sound"),
+        ("largest", 1, [np.nan], ""),
+        ("speaker", 1, [np.nan], ""),
+    ],
+)
+def test_several_faces_are_said_with_what_was_chosen(faces, seen, speaking, said):
+    given = features([1] * 4, faces=np.full(4, seen, np.uint8), speaking=np.array(speaking, np.float32))
+    flagged = with_speaker_flag(given, Path("video"), Clip("7", video="7.mp4"), faces)
+    assert flagged.flags == (["several_faces"] if said else [])
+    assert said in flagged.message and (not said or flagged.message.startswith("video/7: "))
+
+
+def test_loudness_has_a_value_per_frame(tmp_path):
+    with wave.open(str(tmp_path / "7.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22050)
+        file.writeframes(np.int16(8000 * np.repeat([0, 1, 0], 735)).tobytes())
+    loudness = loudness_during(tmp_path, Clip("7", audio="7.wav"))
+    assert len(loudness) == 3 and loudness.argmax() == 1
+    assert loudness_during(tmp_path, Clip("7")) is None

@@ -43,7 +43,15 @@ def test_all_makes_every_table_and_figure(demo_project):
     for name, table in tables.items():
         assert (f"results/{name}.csv" in outputs) == table.suits((-1, 1))
     figures = {path.stem for path in (demo_project / "config" / "figures").glob("*.yaml")}
-    for name in ("sims_table1.csv", "sims_table3.csv", "sims_figure2.png", "significance.csv", "unimodal.csv", "quality.csv", "qc/index.html"):
+    for name in (
+        "sims_table1.csv",
+        "sims_table3.csv",
+        "sims_figure2.png",
+        "significance.csv",
+        "unimodal.csv",
+        "quality.csv",
+        "qc/index.html",
+    ):
         assert f"results/{name}" in outputs
     assert {f"results/{name}.png" for name in figures} <= outputs
     variants = yaml.safe_load((demo_project / "config" / "variants.yaml").read_text())

@@ -104,7 +104,7 @@ else:
         input:
             script="pipeline/vision.py",
             modules=code_of("pipeline/vision.py"),
-            data=["features/action_units.yaml", "features/shape_model.npz"],
+            data=["features/action_units.yaml", "features/face_units.npz", "features/shape_model.npz"],
             clips="<build>/clips/{video_id}",
         output:
             "<build>/features/vision/{video_id}.h5",

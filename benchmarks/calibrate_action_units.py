@@ -1,0 +1,131 @@
+"""Fit what the face units do to a face (features/face_units.npz) and the numbers of features/action_units.yaml.
+
+    .venv/bin/python -m benchmarks.calibrate_action_units --measures /tmp/measures
+
+Renders the calibration set (`demo.calibration`) of heads that no benchmark evaluates, finds their meshes and measures
+them; `--measures` keeps the measures of each head, so that a second run need not render.  Writes the model and prints the
+table's `full` and `present` of each action unit.  Takes about 20 minutes on 2 idle cores.
+"""
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from demo.calibration import CALIBRATION_SEEDS, Shot, shots
+from demo.head import Frame, Head
+from demo.mesh import unit_names
+from features.action_units import driven, load_table, neutral_of
+from features.face_units import ARRAYS, MODEL, OUTER_EYE_CORNERS, UprightFace, base_name, load_face_units, measure_face
+from features.mesh import FaceMesh, MeshFace
+from features.openface import AU_PRESENCES
+from pipeline.io import replacing
+
+SEEDS = CALIBRATION_SEEDS
+UNSEEN = {"tongueOut"}  # the demo's heads do not show their tongue
+RIDGE = 5.0  # frames at rest that hold the responses near 0
+SHRINKAGE = 0.05  # of the covariance of the noise towards its diagonal
+DRIVEN = 0.3  # amplitude that counts as present
+CROSSED = 0.5  # by so much mouthClose above jawOpen pushes the lips through each other: no face can do that
+
+
+def mesh_of(mesh: FaceMesh, frame: Frame) -> MeshFace:
+    """The mesh of a rendered face, searched where the face truly is."""
+    low, high = frame.landmarks_2d.min(0), frame.landmarks_2d.max(0)
+    return mesh.find(frame.image, np.concatenate([low, high]))
+
+
+def neutral_mesh(seed: int) -> np.ndarray:
+    """Mesh [478, 3] of a head at rest, eye distance 1, the middle between the eyes at the origin."""
+    points = mesh_of(FaceMesh(), Shot("still").of(Head(seed), 0)).points
+    first, second = points[list(OUTER_EYE_CORNERS)]
+    return (points - (first + second) / 2) / np.linalg.norm(second - first)
+
+
+def average_face(meshes: list[np.ndarray]) -> np.ndarray:
+    """The mean of meshes and of their mirror images."""
+    face = np.mean(meshes, 0)
+    face[:, 0] -= face[[10, 151, 9, 168, 6], 0].mean()  # points of the middle of the face
+    return (face + face[UprightFace(face).mirror] * [-1, 1, 1]) / 2
+
+
+def measures_of_head(seed: int, face: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Measures [n, m] of the calibration set of a head, and the amplitudes [n] of the face units by name without side."""
+    cv2.setNumThreads(1)
+    path = folder / f"{seed}.npz"
+    if not path.is_file():
+        head, mesh, upright, rows, amplitudes = Head(seed), FaceMesh(), UprightFace(face), [], []
+        for index, shot in enumerate(shots(seed)):
+            frame = shot.of(head, index)
+            found = mesh_of(mesh, frame)
+            rows.append(measure_face(found.points, found.blendshapes, frame.image, upright))
+            amplitudes.append(frame.units)
+        with replacing(path) as temporary:
+            np.savez(temporary, measures=np.array(rows), units=np.array(amplitudes))
+    with np.load(path) as saved:
+        measures, units = saved["measures"].astype(np.float64), saved["units"].astype(np.float64)
+    names = np.array([base_name(name) for name in unit_names()])
+    return measures, {name: units[:, names == name].mean(1) for name in sorted(set(names) - UNSEEN)}
+
+
+def precision(covariance: np.ndarray) -> np.ndarray:
+    """Inverse of a covariance that is shrunk towards its diagonal (Ledoit & Wolf 2004)."""
+    return np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(covariance.diagonal() + 1e-6))
+
+
+def fit(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]], face: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of `FaceUnitModel` from measures and amplitudes of heads."""
+    names = list(heads[0][1])
+    amplitudes = np.concatenate([np.stack(list(units.values()), 1) for _, units in heads])
+    neutrals = np.array([np.median(measures, 0) for measures, _ in heads])  # these heads are at rest in most pictures
+    changes = np.concatenate([measures - neutral for (measures, _), neutral in zip(heads, neutrals, strict=True)])[:, 1:]
+    possible = amplitudes[:, names.index("mouthClose")] - amplitudes[:, names.index("jawOpen")] < CROSSED
+    amplitudes, changes = amplitudes[possible], changes[possible]
+    responses = np.linalg.solve(amplitudes.T @ amplitudes + RIDGE * np.eye(len(names)), amplitudes.T @ changes)
+    rest = changes - amplitudes @ responses
+    noise, between = rest.T @ rest / len(rest), np.cov(neutrals[:, 1:].T)
+    arrays = (face, neutrals.mean(0), responses, precision(noise) @ responses.T, precision(noise + between) @ responses.T)
+    return {"units": np.array(names)} | {name: array.astype(np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}
+
+
+def best_threshold(intensity: np.ndarray, present: np.ndarray) -> float:
+    """The intensity that tells best, by F1, frames in which an action unit is present: the middle of what is all but best."""
+    steps = np.arange(0.1, 3, 0.1)
+    scores = np.array(
+        [2 * ((intensity >= step) & present).sum() / ((intensity >= step).sum() + present.sum()) for step in steps]
+    )
+    return float(np.median(steps[scores >= 0.99 * scores.max()]))
+
+
+def print_table(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]]) -> None:
+    """Print `full` and `present` of each action unit as these heads have them."""
+    model = load_face_units()
+    found = [dict(zip(model.units, model.amplitudes(m, neutral_of(m)).T, strict=True)) for m, _ in heads]
+    measured = np.concatenate([driven(amplitudes) for amplitudes in found])
+    true = np.concatenate([driven(amplitudes) for _, amplitudes in heads])
+    for unit, x, y in zip(AU_PRESENCES, measured.T, true.T, strict=True):
+        full = np.polyfit(y, x, 1)[0]
+        threshold = best_threshold(np.clip(5 * x / full, 0, 5), y >= DRIVEN)
+        print(f"{unit} {load_table()[unit].name:20s} full: {full:.2f}, present: {threshold:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measures", type=Path, required=True, help="folder that keeps the measures of each head")
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    arguments.measures.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        face = average_face(list(pool.map(neutral_mesh, SEEDS)))
+        count = len(SEEDS)
+        heads = list(pool.map(measures_of_head, SEEDS, [face] * count, [arguments.measures] * count))
+    with replacing(MODEL) as temporary:
+        np.savez_compressed(temporary, **fit(heads, face))
+    load_face_units.cache_clear()
+    print_table(heads)
+
+
+if __name__ == "__main__":
+    main()

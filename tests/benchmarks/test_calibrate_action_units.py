@@ -1,0 +1,57 @@
+"""The fit of the face units on made-up heads whose answer is known."""
+
+import numpy as np
+import pytest
+
+from benchmarks.calibrate_action_units import average_face, best_threshold, fit
+from features.face_units import ARRAYS, FaceUnitModel, load_face_units
+
+UNITS = ("browDown", "jawOpen", "mouthClose")
+
+
+@pytest.fixture(scope="module")
+def heads():
+    """Responses [3, 12], and four heads with 1000 pictures of 12 measures and a turn."""
+    random = np.random.default_rng(0)
+    responses, made = random.normal(0, 1, (3, 12)), []
+    for _ in range(4):
+        amplitudes = random.uniform(0, 1, (1000, 3)) * (random.uniform(0, 1, (1000, 3)) < 0.08)
+        measures = random.normal(0, 0.5, 12) + amplitudes @ responses + random.normal(0, 0.05, (1000, 12))
+        made.append((np.column_stack([np.zeros(1000), measures]), dict(zip(UNITS, amplitudes.T, strict=True))))
+    return responses, made
+
+
+def test_responses_and_amplitudes_are_recovered(heads):
+    responses, made = heads
+    fitted = fit(made, np.zeros((478, 3)))
+    assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS}
+    assert np.abs(fitted["responses"] - responses).max() < 0.15 * np.abs(responses).max()
+    model = FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS))
+    measures, truth = made[0]
+    found = model.amplitudes(measures, np.median(measures, 0))
+    assert found.min() >= 0 and np.abs(found - np.column_stack(list(truth.values()))).mean() < 0.05
+
+
+def test_crossed_lips_teach_nothing(heads):
+    _, made = heads
+    spoilt = []
+    for measures, amplitudes in made:
+        crossed = amplitudes["mouthClose"] - amplitudes["jawOpen"] >= 0.5
+        assert crossed.any()
+        spoilt.append((np.where(crossed[:, None], 1e3, measures), amplitudes))
+    for (measures, _), (whole, _) in zip(spoilt, made, strict=True):
+        measures[:, 0] = whole[:, 0]
+    clean, dirty = fit(made, np.zeros((478, 3))), fit(spoilt, np.zeros((478, 3)))
+    assert np.abs(dirty["responses"] - clean["responses"]).max() < 0.25
+
+
+def test_threshold_tells_best():
+    intensity = np.array([0, 0.1, 0.4, 0.9, 1.5, 2.0, 4.0])
+    assert 0.9 < best_threshold(intensity, intensity > 1) <= 1.5
+
+
+def test_average_face_is_symmetric():
+    face = load_face_units().face
+    lopsided = face + [0.01, 0, 0]
+    found = average_face([lopsided, face])
+    assert np.allclose(found, face, atol=0.006)

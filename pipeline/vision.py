@@ -11,6 +11,7 @@ a tenth of the frames or more; the message says which was taken and how sure tha
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -157,13 +158,15 @@ def extract(folder: Path, output: Path, settings: VisionSettings) -> None:
         weights=models.weights,
     )
     measures = []
-    with new_store(output, attributes) as file:
+    with new_store(output, attributes) as file, tempfile.TemporaryDirectory() as folder_of_measures:
         for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
             found = extract_clip(folder, clip, models, settings)
             features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
             features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
             add_clip(file, clip.clip_id, features)
-            measures.append(found.measures)
+            # On disk: those of a long video would fill the memory.
+            np.save(kept := Path(folder_of_measures) / f"{len(measures)}.npy", found.measures)
+            measures.append(np.load(kept, mmap_mode="r"))
         if settings.baseline == "video" and measures:
             step = 1 + sum(map(len, measures)) // NEUTRAL_FRAMES
             neutral = neutral_of(np.concatenate([clip_measures[::step] for clip_measures in measures]))

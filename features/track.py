@@ -1,7 +1,7 @@
 """Follow the faces of a clip: MTCNN says where faces are, the mesh says how they look.
 
 MTCNN runs on key frames: the first frame, one every `KEY_INTERVAL` frames, and every frame on which no face is followed,
-one has been lost or jumps, or the picture of one changes as at a cut.  Between them each mesh looks where the face was on
+one has been lost or jumps, or the picture of one changes much.  Between them each mesh looks where the face was on
 the frame before.  A track begins where both see a face.  If MTCNN does not confirm it later it may be MTCNN that is wrong
 (a hidden eye, glaring light): the face is kept, with less confidence.  If one face is to be followed, the largest is
 taken, and kept until another is more than `SWITCH` times as large, so that two people of one size do not take turns.
@@ -25,6 +25,7 @@ RELEVANT = 0.4  # side of the smallest face that is looked for, in sides of the 
 MEMORY = 30  # frames after which a face in the old place is a new face
 FAR = 0.15  # by which a face may lie off the square in which the mesh looks for it: beyond, it looks again
 CUT = 0.6  # correlation of the picture of a face with that of the frame before, below which it is another picture
+DOUBT = 0.8  # the same correlation, below which MTCNN is asked whether it still is a face
 UNCONFIRMED = 0.4  # disagreement, in distances of the eyes, of a mesh where MTCNN sees no face; the largest
 
 
@@ -74,17 +75,18 @@ class FaceTracker:
         self.faces: list[TrackedFace] = []
         self.last_seen: dict[int, tuple[int, np.ndarray]] = {}  # track -> frame, box
         self.cut: set[int] = set()  # tracks that this frame ends: whoever shows there now is another
+        self.in_doubt = False  # whether this frame shows a followed face otherwise than the frame before
         self.frame = self.tracks = self.seen = self.until_key_frame = 0
 
     def next(self, frame: np.ndarray) -> list[TrackedFace]:
         """The faces of the next frame [shape=(h, w, 3), uint8, RGB], those that are followed longest first."""
         faces: list[TrackedFace] = []
-        self.cut = set()
+        self.cut, self.in_doubt = set(), False
         for before in self.faces:
             face = self._follow(frame, before)
             if face and not any(overlap(face.box, other.box) >= SAME_FACE for other in faces):
                 faces.append(face)
-        if not faces or len(faces) < len(self.faces) or self.until_key_frame == 0:
+        if not faces or len(faces) < len(self.faces) or self.in_doubt or self.until_key_frame == 0:
             faces = self._confirm(frame, faces)
             self.until_key_frame = KEY_INTERVAL
         self.until_key_frame -= 1
@@ -99,7 +101,9 @@ class FaceTracker:
         found = self.mesh.look(frame, region)
         if distance(region, found.wanted_region) > FAR:
             found = self.mesh.look(frame, found.wanted_region)
-        if likeness(found.thumbnail, face.mesh.thumbnail) < CUT:
+        alike = likeness(found.thumbnail, face.mesh.thumbnail)
+        self.in_doubt |= alike < DOUBT
+        if alike < CUT:
             self.cut.add(face.track)
             return None
         return None if found.presence < PRESENCE or jumped(face.box, found.box) else replace(face, mesh=found)

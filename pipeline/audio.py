@@ -4,17 +4,32 @@ python -m pipeline.audio --clips build/clips/video_0001 --output build/features/
 """
 
 import argparse
+import tempfile
 import wave
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from features.audio import FRAME_RATE, SAMPLE_RATE, SILENCE, AudioSettings, column_names, column_units, extract_audio
 from pipeline.clips import read_clips
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+
+# One for all processes of a machine.
+COMPILING = Path(tempfile.gettempdir()) / "audio_features_compiling.lock"
+
+
+def compile_functions(settings: AudioSettings) -> None:
+    """Have librosa's compiled functions compiled, by one process at a time.
+
+    numba keeps what it compiles in files beside librosa. Processes that compile the same functions for the first time
+    at the same time can take each other's files for their own, and whoever uses them later crashes.
+    """
+    with FileLock(COMPILING, mode=0o666):
+        extract_audio(np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32), settings)
 
 
 def read_wav(path: Path) -> np.ndarray:
@@ -63,6 +78,7 @@ def main() -> None:
         settings=asdict(settings),
         versions=versions_of("librosa", "numpy"),
     )
+    compile_functions(settings)
     write_store(arguments.output, extract_clips(arguments.clips, settings), attributes)
 
 

@@ -34,7 +34,8 @@ function matches(row, state) {
   const flags = row.dataset.flags ? row.dataset.flags.split(";") : [];
   const wanted = state.flag || "";
   const flagged = !wanted || (wanted === "any" ? flags.length > 0 : wanted === "none" ? !flags.length : flags.includes(wanted));
-  return flagged && row.textContent.toLowerCase().includes((state.search || "").toLowerCase());
+  const name = cell(row, "video").textContent + "/" + cell(row, "clip").textContent; // as messages call a clip
+  return flagged && (name + " " + row.textContent).toLowerCase().includes((state.search || "").toLowerCase());
 }
 
 function show() {
@@ -113,7 +114,7 @@ function contentOf(row) {
 function keyOfSheet() {
   const marks = [["#ffd200", "box"], ["#0f0", "68 points"], ["#00dcff", "eye landmarks"], ["#f0f", "gaze"],
     ["#ff3c3c", "head: right"], ["#96dc3c", "down"], ["#4678ff", "forward"]];
-  const names = marks.flatMap(([colour, name]) => [make("i", { style: "background:" + colour }), name]);
+  const names = marks.flatMap(([colour, name]) => [" ", make("span", {}, make("i", { style: "background:" + colour }), name)]);
   const note = "Of each part of the clip the frame with the lowest confidence; \u25bc marks it in the curves, and red is where no face was found.";
   return make("p", { class: "key" }, note, ...names);
 }

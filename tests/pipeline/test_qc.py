@@ -229,6 +229,8 @@ def test_the_browser_filters_sorts_and_opens(corpus, browse):
     assert shown_clips(text) == ["0001", ODD, "text", "broken"] and "4 of 4 clips" in text  # what is unknown comes last
     assert shown_clips(browse(folder, "sort=success", "--dump-dom")) == [ODD, "0001", "text", "broken"]
     assert shown_clips(browse(folder, "search=a%3Cb%3E%26", "--dump-dom")) == [ODD]
+    by_name = browse(folder, "search=" + quote(f"{VIDEO}/0", safe=""), "--dump-dom")
+    assert shown_clips(by_name) == ["0001"]  # as messages call it: video/clip
 
 
 def test_the_browser_opens_a_clip(corpus, browse):

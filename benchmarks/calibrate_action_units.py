@@ -1,6 +1,6 @@
 """Fit what the face units do to a face (features/face_units.npz) and the numbers of features/action_units.yaml.
 
-    .venv/bin/python -m benchmarks.calibrate_action_units --measures /tmp/measures
+    .venv/bin/python -m benchmarks.calibrate_action_units --measures build/face_unit_measures
 
 Renders the calibration set (`demo.calibration`) of heads that no benchmark evaluates, finds their meshes and measures
 them; `--measures` keeps the measures of each head, so that a second run need not render.  Writes the model and prints the
@@ -18,8 +18,8 @@ from demo.calibration import CALIBRATION_SEEDS, Shot, shots
 from demo.head import Frame, Head
 from demo.mesh import unit_names
 from features.action_units import driven, load_table, neutral_of
-from features.face_units import ARRAYS, MODEL, OUTER_EYE_CORNERS, UprightFace, base_name, load_face_units, measure_face
-from features.mesh import FaceMesh, MeshFace
+from features.face_units import ARRAYS, MODEL, UprightFace, base_name, load_face_units, measure_face
+from features.mesh import OUTER_EYE_CORNERS, FaceMesh, MeshFace
 from features.openface import AU_PRESENCES
 from pipeline.io import replacing
 

@@ -25,7 +25,7 @@ from demo.head import Head
 from features.confidence import TABLE, measures_of_trust
 from features.detect import Face, FaceDetector
 from features.landmarks import JAW, landmarks_68
-from features.mesh import CROP_MARGIN, EYE_CORNERS, FaceMesh, MeshFace, region_of
+from features.mesh import CROP_MARGIN, OUTER_EYE_CORNERS, FaceMesh, MeshFace, region_of
 from features.track import SAME_FACE, UNCONFIRMED, TrackedFace, overlap, tracked
 
 RIGHT = 0.05  # distances of the outer corners of the eyes
@@ -56,7 +56,7 @@ def look_at(seed: int) -> pd.DataFrame:
         for (name, strength), (picture, moved) in spoilt.items():
             detected = detector.detect(picture)
             points = undisturbed @ moved[:, :2].T + moved[:, 2]
-            meshes = [network.look(picture, region_of(points, CROP_MARGIN, *points[list(EYE_CORNERS)]))]
+            meshes = [network.look(picture, region_of(points, CROP_MARGIN, *points[list(OUTER_EYE_CORNERS)]))]
             meshes += [network.find(picture, face.box, face.points[:2]) for face in detected[:1]]
             for mesh in meshes:
                 apart = landmarks_68(mesh.points[:, :2]) - truth @ moved[:, :2].T - moved[:, 2]

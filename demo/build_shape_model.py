@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from demo.identity import identity_vertices
-from demo.mesh import LANDMARKS, face_units, to_camera_axes
+from demo.mesh import LANDMARKS, base_name, face_units, to_camera_axes
 from demo.pose import similarity
 from features.landmarks import MIRROR_OF_68
 from features.openface import N_MODES
@@ -28,7 +28,7 @@ RIDGE = 5.0  # mm^2: variance of the error of a coefficient
 
 def random_expression(random: np.random.Generator, names: list[str]) -> np.ndarray:
     """Amplitudes [52] of a few face units; the two sides of a unit move alike but for a little."""
-    base_names = [name.removesuffix("Left").removesuffix("Right") for name in names]
+    base_names = [base_name(name) for name in names]
     chosen = random.choice(sorted(set(base_names)), random.integers(1, 7), replace=False)
     amplitude = {name: random.beta(1.2, 1.8) for name in chosen}
     return np.array([amplitude.get(name, 0) * random.uniform(0.8, 1) for name in base_names])

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from demo.head import Frame, Head, paint_background
-from demo.mesh import unit_names
+from demo.mesh import base_name, unit_names
 from pipeline.media import ffmpeg_path
 
 CALIBRATION_SEEDS = range(300_000, 300_072)  # speakers on whom constants of `features` were calibrated
@@ -50,14 +50,12 @@ class Shot:
 
 def base_names() -> list[str]:
     """Names of the face units without their sides, in alphabetical order; the gaze has a part of its own."""
-    names = {name.removesuffix("Left").removesuffix("Right") for name in unit_names()}
-    return sorted(name for name in names if not name.startswith("eyeLook"))
+    return sorted(name for name in {base_name(name) for name in unit_names()} if not name.startswith("eyeLook"))
 
 
 def both_sides(amplitudes: dict[str, float]) -> dict[str, float]:
     """Amplitudes of the 52 units from those of names without side."""
-    names = ((name, name.removesuffix("Left").removesuffix("Right")) for name in unit_names())
-    return {name: amplitudes[base] for name, base in names if base in amplitudes}
+    return {name: amplitudes[base_name(name)] for name in unit_names() if base_name(name) in amplitudes}
 
 
 def shots(seed: int, mixtures: int = 150) -> list[Shot]:

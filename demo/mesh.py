@@ -194,11 +194,16 @@ def shape_target(name: str) -> np.ndarray:
     return read_target(path, len(base_mesh().vertices))
 
 
+def base_name(unit: str) -> str:
+    """A face unit without its side."""
+    return unit.removesuffix("Left").removesuffix("Right")
+
+
 @functools.cache
 def face_units() -> dict[str, np.ndarray]:
     """Offsets [n, 3] of the 52 ARKit face units at amplitude 1, by name in alphabetical order (read-only)."""
     paths = sorted((data_folder() / "faceunits01/targets/faceunits").glob("*.target"))
-    gains = {path.stem: UNIT_GAINS.get(path.stem.removesuffix("Left").removesuffix("Right"), 1) for path in paths}
+    gains = {path.stem: UNIT_GAINS.get(base_name(path.stem), 1) for path in paths}
     return {path.stem: np.float32(gains[path.stem]) * read_target(path, len(base_mesh().vertices)) for path in paths}
 
 

@@ -22,6 +22,30 @@ Coordinates = Literal["aligned", "frame"]
 
 
 @dataclass(frozen=True)
+class FaceColumns:
+    """What every source of facial features tells of a clip of n frames.
+
+    values : np.ndarray [shape=(n, 709), float32], columns of `features.openface`; NaN where there is no face
+    success : np.ndarray [shape=(n,), bool], whether the frame shows a face with enough confidence
+    confidence : np.ndarray [shape=(n,), float32], 0-1, 0 where no face was found
+    box : np.ndarray [shape=(n, 4), float32]
+        Left, top, right, bottom of the face, pixels of the frame; NaN where no face was found.
+    transform : np.ndarray [shape=(n, 2, 3), float32]
+        From pixels of the frame to those of `values`; NaN where no face was found.
+    track : np.ndarray [shape=(n,), int16], number of the followed face in the clip; -1 where no face was found
+    faces : np.ndarray [shape=(n,), uint8], how many faces MTCNN saw, on this frame or last
+    """
+
+    values: np.ndarray
+    success: np.ndarray
+    confidence: np.ndarray
+    box: np.ndarray
+    transform: np.ndarray
+    track: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
 class FaceGeometry:
     """What is measured on one face, in the pixels of one picture and its camera's mm.
 
@@ -76,9 +100,22 @@ def measure(
     return FaceGeometry(points[:, :2], fit, translation, gaze, camera, transform)
 
 
+def shape_blocks(points: np.ndarray, fit: Fit, translation: np.ndarray) -> dict[str, np.ndarray]:
+    """The blocks of 68 points [shape=(68, 2)], pixels, of the shape fitted to them and of its place [shape=(3,)], mm."""
+    posed = fit.shape @ fit.rotation.T + translation
+    return {
+        "pose_T": translation,
+        **{axis: points[:, i] for i, axis in enumerate("xy")},
+        **{axis: posed[:, i] for i, axis in enumerate("XYZ")},
+        "p_scale": fit.scale,
+        "p_r": euler_angles(fit.rotation),
+        "p_t": fit.translation,
+        "p": fit.coefficients,
+    }
+
+
 def to_columns(face: FaceGeometry) -> np.ndarray:
     """The row [shape=(709,), float32] of one face; the action units, which need the whole clip, are still NaN."""
-    posed = face.fit.shape @ face.fit.rotation.T + face.translation
     return assemble(
         {
             "gaze_0": face.gaze.directions[0],
@@ -86,14 +123,8 @@ def to_columns(face: FaceGeometry) -> np.ndarray:
             "gaze_angle": face.gaze.angles,
             **{f"eye_lmk_{axis}": face.gaze.pixels[:, i] for i, axis in enumerate("xy")},
             **{f"eye_lmk_{axis}": face.gaze.landmarks[:, i] for i, axis in enumerate("XYZ")},
-            "pose_T": face.translation,
             "pose_R": euler_angles(face.fit.rotation),
-            **{axis: face.points[:, i] for i, axis in enumerate("xy")},
-            **{axis: posed[:, i] for i, axis in enumerate("XYZ")},
-            "p_scale": face.fit.scale,
-            "p_r": euler_angles(face.fit.rotation),
-            "p_t": face.fit.translation,
-            "p": face.fit.coefficients,
+            **shape_blocks(face.points, face.fit, face.translation),
             "AU_r": np.full(len(AU_INTENSITIES), np.nan),
             "AU_c": np.full(len(AU_PRESENCES), np.nan),
         }

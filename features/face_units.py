@@ -30,7 +30,6 @@ from features.mesh import BLENDSHAPE_POINTS, BLENDSHAPES
 MODEL = Path(__file__).with_name("face_units.npz")
 # Points that keep their place while the face moves: forehead, corners of the eyes, nose, sides of the face.
 STEADY = np.array([10, 151, 9, 168, 6, 197, 5, 4, 2, 33, 133, 362, 263, 234, 454])
-OUTER_EYE_CORNERS = (33, 263)
 RESOLUTION = 48  # pixels of the upright picture per distance of the outer corners of the eyes
 PIXELS = (84, 72)  # of the upright picture, down and across
 CELL = 6  # pixels of a cell in which edges are counted

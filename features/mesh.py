@@ -1,8 +1,8 @@
 """The 478-point face mesh, the irises and the 52 blendshapes by the networks of MediaPipe's face landmarker (Grishchenko
 et al., "Attention Mesh", 2020; Grishchenko et al., "Blendshapes GHUM", 2023).
 
-The networks run alone, in LiteRT, not in MediaPipe's own graph.  So the square that they see is ours to choose (upright,
-with the margin they were trained with, and at rest while the face is), nothing is smoothed or carried from one clip to
+The networks run alone, in LiteRT, not in MediaPipe's own graph.  So the square that they see is ours to choose (upright and
+with the margin they were trained with), nothing is smoothed or carried from one clip to
 the next, no second detector runs, and the mesh says how sure it is of a face, which the graph keeps to itself.
 """
 
@@ -22,7 +22,7 @@ MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff
 CROP_SIDE = 256  # pixels of the square that the mesh network sees
 CROP_MARGIN = 1.5  # side of the square, in longer sides of the mesh
 BOX_MARGIN = 1.6  # the same for a detector's box, which ends at the brows
-EYE_CORNERS = (33, 263)  # outer ones
+OUTER_EYE_CORNERS = (33, 263)
 THUMBNAIL = 16  # pixels
 # fmt: off
 BLENDSHAPES = (
@@ -131,7 +131,7 @@ class MeshFace:
     def wanted_region(self) -> Region:
         """The square in the middle of which this face would lie."""
         points = self.points[:, :2]
-        return region_of(points, CROP_MARGIN, *points[list(EYE_CORNERS)])
+        return region_of(points, CROP_MARGIN, *points[list(OUTER_EYE_CORNERS)])
 
 
 class FaceMesh:

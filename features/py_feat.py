@@ -18,12 +18,11 @@ Both are in pixels of the frame, with the camera that OpenFace assumes.  v1 is f
 A probability says how sure the network is, not how strong the movement: 5 p only shares the range of an intensity.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import pandas as pd
 
+from features.face import FaceColumns, shape_blocks
 from features.gaze import gaze_of
 from features.landmarks import landmarks_68
 from features.openface import AU_INTENSITIES, AU_PRESENCES, COLUMNS, N_EYE_LANDMARKS, N_LANDMARKS, assemble
@@ -34,22 +33,6 @@ from features.track import SAME_FACE, overlap
 N_MESH = 478
 BOX = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight"]
 PRESENT = 0.5
-
-
-@dataclass(frozen=True)
-class PyFeatFeatures:
-    """Features of one clip of n frames; the fields are those of `features.vision.VisionFeatures`.
-
-    Here `faces` [shape=(n,), uint8] is how many there are on the frame itself.
-    """
-
-    values: np.ndarray
-    success: np.ndarray
-    confidence: np.ndarray
-    box: np.ndarray
-    transform: np.ndarray
-    track: np.ndarray
-    faces: np.ndarray
 
 
 def rotation_of_euler(pitch: float, roll: float, yaw: float) -> np.ndarray:
@@ -116,8 +99,10 @@ def tracks_of(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return tracks
 
 
-def from_py_feat(table: pd.DataFrame, count: int) -> PyFeatFeatures:
+def from_py_feat(table: pd.DataFrame, count: int) -> FaceColumns:
     """Features of a clip; of several faces the one that takes up most of the picture over the clip.
+
+    `faces` counts those on the frame itself.
 
     Parameters
     ----------
@@ -145,7 +130,7 @@ def from_py_feat(table: pd.DataFrame, count: int) -> PyFeatFeatures:
     success = track >= 0
     transform = np.where(success[:, None, None], np.eye(2, 3), np.nan).astype(np.float32)
     faces = np.bincount(frames[tracks >= 0], minlength=count).astype(np.uint8)
-    return PyFeatFeatures(values, success, confidence, box, transform, track, faces)
+    return FaceColumns(values, success, confidence, box, transform, track, faces)
 
 
 def to_columns(face: pd.Series, start: Fit | None = None) -> tuple[np.ndarray, Fit]:
@@ -159,7 +144,6 @@ def to_columns(face: pd.Series, start: Fit | None = None) -> tuple[np.ndarray, F
     camera = camera_of(face["FrameWidth"], face["FrameHeight"])
     fit = load_shape_model().fit(points, start)
     translation = fit.head_translation(camera)
-    posed = fit.shape @ fit.rotation.T + translation
     angles = face[["Pitch", "Roll", "Yaw"]].to_numpy(float)
     rotation = rotation_of_euler(*angles) if mesh is None else rotation_of_vector(*angles)
     direction = gaze_direction(face["gaze_pitch"], face["gaze_yaw"])
@@ -176,14 +160,8 @@ def to_columns(face: pd.Series, start: Fit | None = None) -> tuple[np.ndarray, F
             "gaze_1": direction,
             "gaze_angle": np.arctan2(direction[:2], -direction[2]),
             **{f"eye_lmk_{axis}": eyes[:, i] for i, axis in enumerate("xyXYZ")},
-            "pose_T": translation,
             "pose_R": euler_angles(rotation),
-            **{axis: points[:, i] for i, axis in enumerate("xy")},
-            **{axis: posed[:, i] for i, axis in enumerate("XYZ")},
-            "p_scale": fit.scale,
-            "p_r": euler_angles(fit.rotation),
-            "p_t": fit.translation,
-            "p": fit.coefficients,
+            **shape_blocks(points, fit, translation),
             "AU_r": [5 * probability[name] for name in AU_INTENSITIES],
             "AU_c": [present[name] for name in AU_PRESENCES],
         }

@@ -10,7 +10,7 @@ import numpy as np
 from features.action_units import action_units, measure_count, measures_of
 from features.confidence import MINIMUM_CONFIDENCE, confidence_of
 from features.detect import FaceDetector
-from features.face import Coordinates, FaceGeometry, measure, to_columns
+from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
 from features.face_units import face_unit_weights
 from features.mesh import FaceMesh
 from features.openface import COLUMNS, block_slice
@@ -25,31 +25,15 @@ ACTION_UNITS = slice(block_slice("AU_r").start, block_slice("AU_c").stop)  # the
 
 
 @dataclass(frozen=True)
-class VisionFeatures:
-    """Features of one clip of n frames.
+class VisionFeatures(FaceColumns):
+    """Features of one clip of n frames: beside those of any source
 
-    values : np.ndarray [shape=(n, 709), float32], columns of `features.openface`; NaN where there is no face
-    success : np.ndarray [shape=(n,), bool], whether the frame shows a face with enough confidence
-    confidence : np.ndarray [shape=(n,), float32], 0-1, 0 where no face was found
-    box : np.ndarray [shape=(n, 4), float32]
-        Left, top, right, bottom of the face, pixels of the frame; NaN where no face was found.
-    transform : np.ndarray [shape=(n, 2, 3), float32]
-        From pixels of the frame to those of `values`; NaN where no face was found.
-    track : np.ndarray [shape=(n,), int16], number of the followed face in the clip; -1 where no face was found
-    faces : np.ndarray [shape=(n,), uint8], how many faces MTCNN saw, on this frame or last
     speaking : np.ndarray [shape=(t,), float32]
         `features.speaker.speaking_scores` of the t tracks; NaN where no speaker was looked for.
     measures : np.ndarray [shape=(n, m), float32]
         What the action units are computed from (`features.action_units`); NaN where there is no face.
     """
 
-    values: np.ndarray
-    success: np.ndarray
-    confidence: np.ndarray
-    box: np.ndarray
-    transform: np.ndarray
-    track: np.ndarray
-    faces: np.ndarray
     speaking: np.ndarray
     measures: np.ndarray
 
@@ -220,6 +204,4 @@ def action_unit_columns(measures: np.ndarray, neutral: np.ndarray | None = None)
 
     They count from the measures of the neutral face of a person [shape=(m,)], or from those of the population (None).
     """
-    # Block by block: in double precision the measures of ten minutes would take more room than everything else.
-    blocks = np.array_split(measures, max(1, len(measures) // BLOCK))
-    return np.concatenate([np.concatenate(action_units(block, neutral), 1) for block in blocks])
+    return np.concatenate(action_units(measures, neutral), 1)

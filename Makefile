@@ -1,11 +1,12 @@
 # make table2   from raw videos to results/sims_table2.csv
 # make test     the tests
+# make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # Each sets up .venv first, if it is not there or the requirements have changed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test setup lint ci
+.PHONY: table2 test containers setup lint ci
 
 setup: .venv/installed
 
@@ -21,6 +22,9 @@ table2: setup
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+containers: setup
+	$(BIN)/python -m tests.containers.film
 
 lint: setup
 	$(BIN)/ruff check .

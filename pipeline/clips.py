@@ -10,26 +10,17 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import ffmpeg
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline.cut import Cut, Span, cut
 from pipeline.io import replacing
 from pipeline.manifest import rows_of_video
-from pipeline.media import ffmpeg_path, ffprobe_path
+from pipeline.source import Source, probe
 
-# A text file called .mp4 may be a playlist that names other machines: only local files are ever opened.
-LOCAL_ONLY = {"protocol_whitelist": "file"}
-
-
-@dataclass
-class Source:
-    """What a raw video file holds; `error` is empty if it can be read."""
-
-    duration: float = 0.0
-    has_video: bool = False
-    has_audio: bool = False
-    error: str = ""
+# s of the picture that may be missing at an end of a clip without a word: codecs begin and end unevenly
+LARGEST_GAP = 0.1
 
 
 @dataclass
@@ -47,91 +38,9 @@ class Clip:
         self.messages.append(message)
 
 
-def probe(path: str | Path) -> Source:
-    """Find out what streams a file has and how long it is (seconds)."""
-    try:
-        found = ffmpeg.probe(f"file:{path}", cmd=ffprobe_path(), **LOCAL_ONLY)
-    except ffmpeg.Error as error:
-        return Source(error=_last_line(error.stderr))
-    kinds = [stream["codec_type"] for stream in found["streams"]]
-    # A still picture inside a sound file (its cover) is no video.
-    pictures = [stream for stream in found["streams"] if stream.get("disposition", {}).get("attached_pic")]
-    return Source(
-        duration=float(found["format"].get("duration", 0)),
-        has_video=kinds.count("video") > len(pictures),
-        has_audio="audio" in kinds,
-        error="" if {"video", "audio"} & set(kinds) else "neither a video nor an audio stream",
-    )
-
-
-def cut(
-    path: str | Path,
-    source: Source,
-    start: float | None,
-    end: float | None,
-    stem: Path,
-    frame_rate: int = 30,
-    sample_rate: int = 22050,
-) -> tuple[int, str]:
-    """Write `<stem>.mp4` and `<stem>.wav` for one clip, as far as the source has such a stream.
-
-    ffmpeg decodes from the key frame before `start` and drops what lies before it, so the cut is exact to the frame.
-    The picture is turned upright, its pixels made square and its sides even; a variable frame rate becomes constant by
-    repeating or dropping frames by their time stamps; sound that begins late is preceded by silence.
-
-    Parameters
-    ----------
-    path : str or Path
-        The raw video.
-    source : Source
-        What `probe` found in it.
-    start, end : float or None
-        Seconds; None for the whole file.
-    stem : Path
-        Output path without suffix.
-    frame_rate : int
-        Hz.
-    sample_rate : int
-        Hz.
-
-    Returns
-    -------
-    tuple of int and str
-        The number of frames written (0 without video), and ffmpeg's complaint, if any.
-    """
-    span = {} if start is None else {"ss": f"{start:.6f}", "t": f"{end - start:.6f}"}
-    given = ffmpeg.input(f"file:{path}", **LOCAL_ONLY, **span)
-    plain = {"map_metadata": -1, "fflags": "+bitexact", "flags": "+bitexact", "threads": 1}
-    video, audio = stem.with_name(stem.name + ".mp4"), stem.with_name(stem.name + ".wav")
-    outputs = []
-    if source.has_video:
-        picture = (
-            given.video.filter("scale", "iw*sar", "ih")
-            .filter("setsar", 1)
-            .filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
-            .filter("fps", frame_rate, start_time=0)
-        )
-        encoder = {"vcodec": "libx264", "preset": "veryfast", "crf": 12, "pix_fmt": "yuv420p"}
-        outputs.append(ffmpeg.output(picture, f"file:{video}", **encoder, **plain))
-    if source.has_audio:
-        sound = given.audio.filter("aresample", **{"async": 1, "first_pts": 0})
-        outputs.append(ffmpeg.output(sound, f"file:{audio}", acodec="pcm_s16le", ar=sample_rate, ac=1, **plain))
-    complaint = ""
-    try:
-        command = ffmpeg.merge_outputs(*outputs).global_args("-loglevel", "error", "-nostdin")
-        _, stderr = command.run(cmd=ffmpeg_path(), capture_stdout=True, capture_stderr=True, overwrite_output=True)
-        complaint = _last_line(stderr)
-    except ffmpeg.Error as error:
-        complaint = _last_line(error.stderr)
-    frames = _frame_count(video) if source.has_video else 0
-    if frames == 0:
-        video.unlink(missing_ok=True)
-    if audio.exists() and audio.stat().st_size <= 1024 and not _has_samples(audio):
-        audio.unlink()
-    return frames, complaint
-
-
-def cut_video(rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rate: int = 22050) -> list[Clip]:
+def cut_video(
+    rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rate: int = 22050, audio_track: int | None = None
+) -> list[Clip]:
     """Cut all clips of one video into `folder`; a clip that fails is flagged and the others go on.
 
     Parameters
@@ -142,53 +51,101 @@ def cut_video(rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rat
         An existing folder for the clips.
     frame_rate, sample_rate : int
         Hz, of video and sound.
+    audio_track : int or None
+        See `probe`.
 
     Returns
     -------
     list of Clip
         One per row, in order.
     """
-    sources = {path: probe(path) for path in rows["path"].unique()}
-    clips = []
-    for row in tqdm(list(rows.itertuples()), desc=f"clips {rows.video_id.iloc[0]}", unit="clip"):
-        clip = Clip(row.clip_id)
-        clips.append(clip)
-        name, source = f"{row.video_id}/{row.clip_id}", sources[row.path]
-        if source.error:
-            clip.flag("unreadable_video", f"{name}: {row.path} cannot be read ({source.error}); replace the file")
-            continue
-        whole = pd.isna(row.start)
-        start, end = (None, None) if whole else (row.start, row.end)
-        if not whole and start >= source.duration:
-            clip.flag(
-                "start_beyond_video",
-                f"{name}: start {start} s lies beyond the end of {row.path} ({source.duration:.2f} s); correct start and end",
-            )
-            continue
-        if not whole and end > source.duration + 1 / frame_rate:
-            clip.flag(
-                "end_beyond_video",
-                f"{name}: end {end} s lies beyond the end of {row.path} ({source.duration:.2f} s), the clip was cut short; "
-                "correct end",
-            )
-            end = source.duration
-        frames, complaint = cut(row.path, source, start, end, folder / row.clip_id, frame_rate, sample_rate)
-        clip.video = f"{row.clip_id}.mp4" if (folder / f"{row.clip_id}.mp4").exists() else ""
-        clip.audio = f"{row.clip_id}.wav" if (folder / f"{row.clip_id}.wav").exists() else ""
-        expected = round(((source.duration if whole else end) - (0 if whole else start)) * frame_rate)
-        if not clip.video:
-            reason = complaint or "the file has no video stream"
-            clip.flag("no_video", f"{name}: no picture from {row.path} ({reason}); replace the file or correct the times")
-        elif frames < expected - 2:
-            clip.flag(
-                "truncated",
-                f"{name}: only {frames} of {expected} frames could be read from {row.path} ({complaint or 'it ends early'}); "
-                "replace the file",
-            )
-        if not clip.audio:
-            reason = complaint or "the file has no audio stream"
-            clip.flag("no_audio", f"{name}: no sound from {row.path} ({reason}); replace the file or correct the times")
+    clips = [Clip(row.clip_id) for row in rows.itertuples()]
+    of_path = {path: np.flatnonzero(rows["path"] == path) for path in rows["path"].unique()}
+    for path, chosen in tqdm(of_path.items(), desc=f"clips {rows.video_id.iloc[0]}", unit="file"):
+        source, spans = probe(path, audio_track), {}
+        for i in chosen:
+            span = span_of(clips[i], rows.iloc[i], source, folder)
+            if span:
+                spans[i] = span
+        cuts = cut(path, source, list(spans.values()), frame_rate, sample_rate) if spans else []
+        for (i, span), result in zip(spans.items(), cuts, strict=True):
+            note(clips[i], rows.iloc[i], source, span, result)
     return clips
+
+
+def span_of(clip: Clip, row: pd.Series, source: Source, folder: Path) -> Span | None:
+    """Where a clip lies in its file; flags the clip, and gives None if there is nothing to cut."""
+    name = f"{row.video_id}/{row.clip_id}"
+    if source.error:
+        clip.flag("unreadable_video", f"{name}: {row.path} cannot be read ({source.error}); replace the file")
+        return None
+    stem = folder / row.clip_id
+    if pd.isna(row.start):
+        return Span(stem, source.start, None)
+    end = row.end
+    if end > source.duration + LARGEST_GAP and source.breaks_off:
+        clip.flag(
+            "truncated",
+            f"{name}: {row.path} breaks off at {source.duration:.2f} s of {source.promised:.2f} s; replace the file",
+        )
+        end = source.duration
+    elif row.start >= source.duration:
+        clip.flag(
+            "start_beyond_video",
+            f"{name}: start {row.start} s lies beyond the end of {row.path} ({source.duration:.2f} s); correct start and end",
+        )
+    elif end > source.duration + LARGEST_GAP:
+        clip.flag(
+            "end_beyond_video",
+            f"{name}: end {row.end} s lies beyond the end of {row.path} ({source.duration:.2f} s), the clip was cut short; "
+            "correct end",
+        )
+        end = source.duration
+    return Span(stem, source.start + row.start, source.start + end) if row.start < source.duration else None
+
+
+def note(clip: Clip, row: pd.Series, source: Source, span: Span, result: Cut) -> None:
+    """Write down what was cut, and flag what is missing."""
+    name = f"{row.video_id}/{row.clip_id}"
+    clip.video = f"{row.clip_id}.mp4" if result.frames else ""
+    clip.audio = f"{row.clip_id}.wav" if result.samples else ""
+    if span.end is None and source.breaks_off:
+        clip.flag(
+            "truncated",
+            f"{name}: {row.path} breaks off at {source.duration:.2f} s of {source.promised:.2f} s; replace the file",
+        )
+    if not clip.video:
+        reason = result.complaint or ("the file has no video stream" if source.picture is None else "none in these times")
+        clip.flag("no_video", f"{name}: no picture from {row.path} ({reason}); replace the file or correct the times")
+    for seconds, flag, where in (
+        (result.blank_before, "picture_starts_late", "first"),
+        (result.blank_after, "picture_ends_early", "last"),
+    ):
+        if clip.video and seconds > LARGEST_GAP:
+            clip.flag(
+                flag,
+                f"{name}: {row.path} has no picture in the {where} {seconds:.2f} s of the clip, it is black; correct the times",
+            )
+    if result.lost:
+        clip.flag(
+            "damaged_video",
+            f"{name}: {result.lost} pictures of {row.path} cannot be decoded ({result.complaint}); replace the file",
+        )
+    if not clip.audio:
+        reason = "the file has no audio stream" if source.sound is None else "none in these times"
+        clip.flag("no_audio", f"{name}: no sound from {row.path} ({reason}); replace the file or correct the times")
+    if source.sound_tracks > 1:
+        clip.flag(
+            "several_sound_tracks",
+            f"{name}: {row.path} has {source.sound_tracks} sound tracks; another is chosen by `clips: audio_track`",
+        )
+    steps = [step for track in (source.picture, source.sound) if track for step in track.steps]
+    if steps:
+        before, after = (moment - source.start for moment in steps[0])
+        clip.flag(
+            "time_stamps_jump",
+            f"{name}: the time stamps of {row.path} jump from {before:.2f} to {after:.2f} s; write the file anew without them",
+        )
 
 
 def read_clips(folder: str | Path) -> list[Clip]:
@@ -200,28 +157,6 @@ def read_clips(folder: str | Path) -> list[Clip]:
     ]
 
 
-def _frame_count(path: Path) -> int:
-    if not path.exists():
-        return 0
-    try:
-        streams = ffmpeg.probe(f"file:{path}", cmd=ffprobe_path(), select_streams="v")["streams"]
-    except ffmpeg.Error:
-        return 0
-    return int(streams[0].get("nb_frames", 0)) if streams else 0
-
-
-def _has_samples(path: Path) -> bool:
-    try:
-        return float(ffmpeg.probe(f"file:{path}", cmd=ffprobe_path())["format"].get("duration", 0)) > 0
-    except ffmpeg.Error:
-        return False
-
-
-def _last_line(stderr: bytes) -> str:
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip() if lines else ""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", required=True)
@@ -229,11 +164,12 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="folder for the clips")
     parser.add_argument("--frame-rate", type=int, default=30, help="Hz")
     parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
+    parser.add_argument("--audio-track", type=int, help="which sound track, from 1; else the default one")
     arguments = parser.parse_args()
     rows = rows_of_video(arguments.manifest, arguments.video_id)
     with replacing(arguments.output) as folder:
         folder.mkdir()
-        clips = cut_video(rows, folder, arguments.frame_rate, arguments.sample_rate)
+        clips = cut_video(rows, folder, arguments.frame_rate, arguments.sample_rate, arguments.audio_track)
         table = pd.DataFrame(
             [
                 {

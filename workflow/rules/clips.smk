@@ -3,15 +3,16 @@
 rule clips:
     """Cutting the clips of {wildcards.video_id}"""
     input:
-        script="pipeline/clips.py",
+        script=["pipeline/clips.py", "pipeline/cut.py", "pipeline/source.py"],
         manifest=ancient(config["manifest"]),
         videos=raw_videos,
     output:
         directory("<build>/clips/{video_id}"),
     params:
         rows=cut_of,
+        audio_track=f"--audio-track {config['clips']['audio_track']}" if config["clips"]["audio_track"] else "",
     log:
         "<logs>/clips/{video_id}.log",
     shell:
-        "python -m pipeline.clips --manifest {input.manifest:q} --video-id {wildcards.video_id:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.clips --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
+        " {params.audio_track} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,41 @@
+"""A command ends a user's mistake with one line and status 1; a mistake of the program keeps its traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.command import UserError, run
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (UserError("a.csv line 3: label: 'x'; give a number"), "error: a.csv line 3: label: 'x'; give a number"),
+        (FileNotFoundError(2, "No such file or directory", "甲 1/a.csv"), "error: 甲 1/a.csv: No such file or directory"),
+        (OSError("Unable to open file a.h5"), "error: Unable to open file a.h5"),
+    ],
+)
+def test_a_mistake_of_the_user_becomes_one_line(error, said):
+    with pytest.raises(SystemExit) as end:
+        run(raising(error))
+    assert end.value.code == said
+
+
+def test_other_errors_keep_their_traceback():
+    for error in (ValueError("operands could not be broadcast"), KeyError("x"), IndexError("y")):
+        with pytest.raises(type(error)):
+            run(raising(error))
+
+
+def test_the_line_goes_to_standard_error_with_status_1():
+    program = "from pipeline.command import run\ndef main():\n    open('no such.csv')\nrun(main)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no such.csv: No such file or directory\n")

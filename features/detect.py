@@ -57,6 +57,8 @@ class FaceDetector:
             Side of a face, pixels of the frame; smaller ones need not be found, which saves time.
         """
         scale = min(1.0, SIDE / min(frame.shape[:2]), SMALLEST_FACE / max(smallest, 1.0))
+        if scale * min(frame.shape[:2]) < SMALLEST_FACE:  # no face fits in, and MTCNN stops where it has nothing to look at
+            return []
         if scale < 1:
             frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         boxes, probabilities, points = self.network.detect(frame, landmarks=True)

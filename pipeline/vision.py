@@ -6,7 +6,8 @@ Every clip of clips.csv is decoded once, frame by frame, and written before the 
 count from the median face of the video, are filled in at the end.  Beside `values` the store has per frame what
 `features.vision.VisionFeatures` calls `success`, `confidence`, `box`, `transform`, `track` and `faces`, and per track
 `speaking`.  Flags: `no_video` (no video file, or none that can be decoded; no rows), `no_face` (not one frame shows a
-face: rows of NaN), `face_in_few_frames` (less than half of them do), `several_faces` (for information: more than one in
+face: rows of NaN), `face_in_few_frames` (less than half of them do), `failed` (a model stopped with an error: no rows;
+the other clips go on), `several_faces` (for information: more than one in
 a tenth of the frames or more; the message says which was taken and how sure that is).
 """
 
@@ -42,6 +43,7 @@ from pipeline.store import ClipFeatures, StoreAttributes, add_clip, new_store, v
 FRAME_RATE = 30.0
 FEW_FRAMES = 0.5
 SEVERAL_FACES = 0.1  # share of the frames
+SMALL_PICTURE = 80  # shorter side, pixels: a face in it is hardly as large as the detector needs
 NEUTRAL_FRAMES = 10_000  # most that the median face of a video is taken from, evenly spread over it
 EXTRAS = ("success", "confidence", "box", "transform", "track", "faces", "speaking")
 
@@ -70,6 +72,15 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
         capture.release()
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a video's picture, pixels; 0 if it cannot be opened."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        return int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    finally:
+        capture.release()
+
+
 def with_flags(features: ClipFeatures, folder: Path, clip: Clip) -> ClipFeatures:
     """The features, with the flags and the message that `success` of the clip's frames calls for.
 
@@ -86,7 +97,12 @@ def with_flags(features: ClipFeatures, folder: Path, clip: Clip) -> ClipFeatures
         flag, message = "no_video", f"{reason}; check the raw video, its path and its times in the manifest"
     elif seen == 0:
         flag = "no_face"
-        message = f"no face in {count} frames; check that it shows a person, or lower `minimum_confidence`"
+        width, height = picture_size(folder / clip.video)
+        if 0 < min(width, height) < SMALL_PICTURE:
+            cure = f"the picture of {width} x {height} pixels is too small for a face; give a video of a larger size"
+        else:
+            cure = "check that it shows a person, or lower `minimum_confidence`"
+        message = f"no face in {count} frames; {cure}"
     elif seen < FEW_FRAMES * count:
         flag, message = "face_in_few_frames", f"a face in only {seen} of {count} frames; check what the clip shows"
     else:
@@ -97,6 +113,17 @@ def with_flags(features: ClipFeatures, folder: Path, clip: Clip) -> ClipFeatures
 def flagged(features: ClipFeatures, flag: str, message: str) -> ClipFeatures:
     """The features with one more flag and its message."""
     return replace(features, flags=[*features.flags, flag], message=" ".join(filter(None, [features.message, message])))
+
+
+def failed(folder: Path, clip: Clip, error: Exception) -> ClipFeatures:
+    """What is left of a clip whose processing stopped with an error: no rows, the flag `failed` and the cure."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return flagged(
+        ClipFeatures(np.zeros((0, len(COLUMNS)), np.float32)),
+        "failed",
+        f"{folder.name}/{clip.clip_id}: {clip.video} could not be measured ({said}); "
+        "write the video anew with another program or in another size, or take its rows out of the manifest",
+    )
 
 
 def with_speaker_flag(features: ClipFeatures, folder: Path, clip: Clip, faces: Faces) -> ClipFeatures:
@@ -160,9 +187,13 @@ def extract(folder: Path, output: Path, settings: VisionSettings) -> None:
     measures = []
     with new_store(output, attributes) as file, tempfile.TemporaryDirectory() as folder_of_measures:
         for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
-            found = extract_clip(folder, clip, models, settings)
-            features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
-            features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
+            try:
+                found = extract_clip(folder, clip, models, settings)
+                features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
+                features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
+            except Exception as error:  # whatever a model stops with, the other clips go on
+                found = extract_vision((), models)
+                features = replace(failed(folder, clip, error), extras={name: getattr(found, name) for name in EXTRAS})
             add_clip(file, clip.clip_id, features)
             # On disk: those of a long video would fill the memory.
             np.save(kept := Path(folder_of_measures) / f"{len(measures)}.npy", found.measures)

@@ -13,7 +13,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,7 @@ from features.py_feat import from_py_feat
 from features.vision import MINIMUM_CONFIDENCE
 from pipeline.clips import Clip, read_clips
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
-from pipeline.vision import FRAME_RATE, flagged, read_frames, with_flags
+from pipeline.vision import FRAME_RATE, failed, flagged, read_frames, with_flags
 
 Version = Literal["v1", "v2"]
 EXTRAS = ("success", "confidence", "box", "transform", "track", "faces")
@@ -164,7 +164,11 @@ def detect(detector: Any, frames: Iterable[np.ndarray], minimum_confidence: floa
 def clip_features(folder: Path, clip: Clip, detector: Any, minimum_confidence: float) -> ClipFeatures:
     """Features, flags and message of one row of clips.csv in `folder`."""
     frames = read_frames(folder / clip.video) if clip.video else ()
-    found = from_py_feat(*detect(detector, frames, minimum_confidence))
+    try:
+        found = from_py_feat(*detect(detector, frames, minimum_confidence))
+    except Exception as error:  # whatever a model stops with, the other clips go on
+        nothing = from_py_feat(pd.DataFrame(), 0)
+        return replace(failed(folder, clip, error), extras={name: getattr(nothing, name) for name in EXTRAS})
     features = with_flags(ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS}), folder, clip)
     several = found.faces > 1
     if not several.any():

@@ -13,7 +13,7 @@ from demo.head import Head
 from features.openface import block_slice
 from pipeline.clips import Clip
 from pipeline.store import ClipFeatures, read_store
-from pipeline.vision import VisionSettings, extract, loudness_during, with_flags, with_speaker_flag
+from pipeline.vision import VisionSettings, extract, extract_clip, loudness_during, with_flags, with_speaker_flag
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,6 +128,42 @@ def test_action_units_count_from_the_median_face_of_the_video(clips, output):
     assert not np.array_equal(own[:, intensities], population[:, intensities])
     assert np.nanmean(own[:, intensities]) < 0.5
     assert np.array_equal(own[:, : intensities.start], population[:, : intensities.start])
+
+
+@pytest.fixture
+def two_clips(tmp_path):
+    """A folder of two clips: one whose picture is too small for a face, and one of a face."""
+    folder = tmp_path / "v 1"
+    folder.mkdir()
+    face = Head(3, 320, 240, supersample=1).frame().image
+    write_video(folder / "small.mp4", [cv2.resize(face, (64, 36))] * 3)
+    write_video(folder / "face.mp4", [face] * 3)
+    (folder / "clips.csv").write_text("clip_id,video,audio,flags,message\nsmall,small.mp4,,,\nface,face.mp4,,,\n")
+    return folder
+
+
+def test_a_picture_too_small_for_a_face_is_flagged_with_its_size(two_clips, tmp_path):
+    extract(two_clips, tmp_path / "out.h5", VisionSettings())
+    small, face = read_store(tmp_path / "out.h5").clips.values()
+    assert small.values.shape == (3, 709) and small.flags == ["no_face"]
+    assert "v 1/small: no face in 3 frames" in small.message and "64 x 36 pixels" in small.message
+    assert "larger size" in small.message and face.flags == [] and face.extras["success"].all()
+
+
+def test_an_error_inside_a_model_flags_its_clip_and_the_others_go_on(two_clips, tmp_path, monkeypatch):
+    def broken(folder, clip, models, settings):
+        if clip.clip_id == "small":
+            raise RuntimeError("torch.cat():\nexpected a list")
+        return extract_clip(folder, clip, models, settings)
+
+    monkeypatch.setattr("pipeline.vision.extract_clip", broken)
+    extract(two_clips, tmp_path / "out.h5", VisionSettings())
+    store = read_store(tmp_path / "out.h5")
+    assert list(store.clips) == ["small", "face"]
+    small, face = store.clips.values()
+    assert small.values.shape == (0, 709) and small.flags == ["failed"] and face.extras["success"].all()
+    assert small.extras.keys() == face.extras.keys() and small.extras["box"].shape == (0, 4)
+    assert "v 1/small: small.mp4 could not be measured (RuntimeError: torch.cat(): expected a list)" in small.message
 
 
 def features(success, **extras):

@@ -127,3 +127,26 @@ def test_the_store(cache, clips, monkeypatch, tmp_path):
         "py-feat--face_multitask_v2/face_multitask_v28.safetensors",
     }
     assert store.attributes.versions["py-feat"]
+
+
+def test_an_error_inside_a_detector_flags_its_clip_and_the_others_go_on(cache, clips, monkeypatch, tmp_path):
+    class Breaking(RecordedDetector):
+        def detect(self, images, **options):
+            if len(images) == 3:
+                raise RuntimeError("no kernel")
+            return super().detect(images, **options)
+
+    for weights in WEIGHTS["v2"]:
+        folder = cache / f"models--py-feat--{weights.repository}"
+        for file in (folder / "refs" / "main", folder / "snapshots" / "main" / weights.name):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("main")
+    monkeypatch.setattr(vision_py_feat, "make_detector", lambda version: Breaking())
+    run(monkeypatch, clips, tmp_path / "out.h5", "--minimum-confidence", ".6")
+    store = read_store(tmp_path / "out.h5").clips
+    assert {clip_id: (len(clip.values), clip.flags) for clip_id, clip in store.items()} == {
+        "0001": (40, []),
+        "0003": (0, ["no_video"]),
+        "0002": (0, ["failed"]),
+    }
+    assert "v 1/0002: 0002.mp4 could not be measured (RuntimeError: no kernel)" in store["0002"].message

@@ -1,25 +1,36 @@
-"""The manifest: one row per clip. Reading and checking it, and making one from CH-SIMS's label.csv.
+"""The manifest: one row per clip. Reading and checking it, and making one of the label file of a published corpus.
 
-python -m pipeline.manifest --labels CH-SIMS/label.csv --raw CH-SIMS/Raw --output ch_sims_manifest.csv
+    python -m pipeline.manifest --labels CH-SIMS/label.csv --raw CH-SIMS/Raw --output ch_sims_manifest.csv
+    python -m pipeline.manifest --labels MOSI/label.csv --raw MOSI/Raw --label-range -3 3 --output mosi_manifest.csv
+
+Label files: video_id, clip_id, text, label, mode, and perhaps label_T, label_A, label_V; other columns are passed over. A clip
+is a file of its own, <raw>/<video_id>/<clip_id>.mp4 (or another ending); leading zeros that a spreadsheet has dropped are found
+again by the names of the files.
 """
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import jsonschema
 import pandas as pd
 import yaml
 
+from pipeline.command import UserError, run
 from pipeline.io import replacing
+from pipeline.manifest_file import Line, number_of, read_lines
+from pipeline.names import FORMATS
 
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "manifest.schema.yaml"
 NUMBERS = ["start", "end", "label", "label_T", "label_A", "label_V"]
 LABELS = ["label", "label_T", "label_A", "label_V"]
 COLUMNS = ["video_id", "clip_id", "path", "start", "end", "text", *LABELS, "mode"]
+TASKS = dict(zip(LABELS, "MTAV", strict=True))
+SHORTEST = 1 / 30  # s, a frame of the clips that are cut
+FAULTS_SHOWN = 20
 
 
-class ManifestError(ValueError):
+class ManifestError(UserError):
     """The manifest cannot be used; the message names every faulty row and the cure."""
 
 
@@ -48,40 +59,59 @@ def read_manifest(path: str | Path, label_range: tuple[float, float] = (-1.0, 1.
     """
     if not Path(path).is_file():
         raise ManifestError(f"{path}: no such manifest; set `manifest:` in the config to an existing CSV file")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    missing = [column for column in COLUMNS if column not in table.columns]
-    unknown = [column for column in table.columns if column not in COLUMNS]
-    if missing or unknown:
-        faults = [f"missing column '{column}'" for column in missing] + [f"unknown column '{column}'" for column in unknown]
-        raise ManifestError(f"{path}: {', '.join(faults)}; the columns are {', '.join(COLUMNS)}")
-    if table.empty:
-        raise ManifestError(f"{path}: no rows; add one row per clip")
+    lines = read_lines(path)
+    _check_columns(path, lines[0].cells)
+    check_rows(path, lines, label_range, made)
+    return _table(lines)
+
+
+def check_rows(
+    path: str | Path, lines: Iterable[Line], label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = ()
+) -> None:
+    """Raise ManifestError if any row has a fault; one line per fault, with the row's line in the file at `path`."""
     faults = []
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")), format_checker=FORMATS)
     seen: dict[tuple[str, str], int] = {}
     files: dict[str, bool] = {}
-    for line, row in enumerate(table.to_dict("records"), start=2):
-        where = f"{path} line {line} ({row['video_id']}/{row['clip_id']})"
+    for line in lines:
+        row = line.cells
+        where = f"{path} line {line.number} ({row['video_id']}/{row['clip_id']})"
         faults += [f"{where}: {fault}" for fault in _row_faults(row, validator, label_range)]
-        first = seen.setdefault((row["video_id"], row["clip_id"]), line)
-        if first != line:
+        first = seen.setdefault((row["video_id"], row["clip_id"]), line.number)
+        if first != line.number:
             faults.append(f"{where}: duplicate of line {first}; give each clip of a video its own clip_id")
         source = row["path"]
         if source not in files:
-            files[source] = source in made or Path(source).is_file()
+            files[source] = source in made or ("\0" not in source and Path(source).is_file())
         if source and not files[source]:
             faults.append(f"{where}: path: no such file '{source}'; correct the path or put the video there")
     if faults:
-        shown = "\n".join(faults[:20]) + (f"\n... and {len(faults) - 20} more" if len(faults) > 20 else "")
-        raise ManifestError(f"{len(faults)} fault(s) in the manifest:\n{shown}")
-    return rows_of_all(path)
+        more = f"\n... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        shown = "\n".join(
+            fault.encode("unicode_escape").decode() if "\n" in fault else fault for fault in faults[:FAULTS_SHOWN]
+        )
+        raise ManifestError(f"{len(faults)} fault(s) in the manifest:\n{shown}{more}")
+
+
+def _check_columns(path: str | Path, cells: dict[str, str]) -> None:
+    faults = [f"missing column '{column}'" for column in COLUMNS if column not in cells]
+    faults += [f"unknown column '{column}'" for column in cells if column not in COLUMNS]
+    if faults:
+        raise ManifestError(f"{path}: {', '.join(faults)}; the columns are {', '.join(COLUMNS)}")
+
+
+def _table(lines: list[Line]) -> pd.DataFrame:
+    table = pd.DataFrame([line.cells for line in lines], columns=COLUMNS)
+    for name in NUMBERS:
+        table[name] = pd.Series([number_of(cell) for cell in table[name]], dtype=float, index=table.index)
+    return table
 
 
 def rows_of_all(path: str | Path) -> pd.DataFrame:
     """All rows of a manifest that `read_manifest` has checked before; same types."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    table[NUMBERS] = table[NUMBERS].apply(pd.to_numeric)
-    return table[COLUMNS]
+    lines = read_lines(path)
+    _check_columns(path, lines[0].cells)
+    return _table(lines)
 
 
 def rows_of_video(path: str | Path, video_id: str) -> pd.DataFrame:
@@ -102,7 +132,7 @@ def rows_of_video(path: str | Path, video_id: str) -> pd.DataFrame:
 def _row_faults(row: dict, validator: jsonschema.Draft202012Validator, label_range: tuple[float, float]) -> list[str]:
     cells = {name: _cell(name, value) for name, value in row.items()}
     errors = sorted(validator.iter_errors(cells), key=lambda error: list(error.absolute_path))
-    faults = [f"{error.absolute_path[0]}: {error.message}; {error.schema['cure']}" for error in errors]
+    faults = [f"{error.absolute_path[0]}: {error.cause or error.message}; {error.schema['cure']}" for error in errors]
     if faults:
         return faults
     low, high = label_range
@@ -114,64 +144,84 @@ def _row_faults(row: dict, validator: jsonschema.Draft202012Validator, label_ran
         faults.append("start, end: only one of them is given; give both, or neither if the file is the clip")
     elif start is not None and end <= start:
         faults.append(f"end: {end} is not after start {start}; a clip needs a length, correct the times")
+    elif start is not None and end - start < SHORTEST:
+        faults.append(f"end: {end} is less than a frame (1/30 s) after start {start}; correct the times")
     return faults
 
 
 def _cell(name: str, value: str) -> str | float | None:
-    if value.strip() == "":
-        return None
-    if name in NUMBERS:
-        try:
-            number = float(value)
-        except ValueError:
-            return value
-        return number if abs(number) < float("inf") else value
-    return value
+    if name not in NUMBERS:
+        return value if value.strip() else None
+    try:
+        return number_of(value)
+    except ValueError:
+        return value
 
 
-def manifest_from_labels(labels: str | Path, raw: str | Path) -> pd.DataFrame:
-    """Turn CH-SIMS's label.csv into a manifest; each clip is a file of its own, `<raw>/<video_id>/<clip_id>.mp4`.
+def manifest_from_labels(labels: str | Path, raw: str | Path, label_range: tuple[float, float] = (-1.0, 1.0)) -> pd.DataFrame:
+    """Turn the label file of a published corpus into a manifest, and check it; see the module docstring.
 
     Parameters
     ----------
     labels : str or Path
-        label.csv: video_id, clip_id, text, label, label_T, label_A, label_V, annotation, mode.
+        label.csv of CH-SIMS, MOSI or MOSEI, or meta.csv of CH-SIMS v2.
     raw : str or Path
         The Raw folder.
+    label_range : tuple of float
+        Lowest and highest label of the corpus.
 
     Returns
     -------
     pd.DataFrame
-        The manifest, rows in the order of label.csv; clip ids are padded to four digits, as the files are named.
+        The manifest, rows in the order of the label file; ids as the folders and files are named.
 
     Raises
     ------
     ManifestError
-        If a column is missing.
+        If a column or a file is missing, or a row has a fault.
     """
-    table = pd.read_csv(labels, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    needed = ["video_id", "clip_id", "text", *LABELS, "mode"]
-    missing = [column for column in needed if column not in table.columns]
+    if not Path(raw).is_dir():
+        raise ManifestError(f"{raw}: no such folder; give the folder that holds a folder per video")
+    lines = read_lines(labels)
+    missing = [column for column in ("video_id", "clip_id", "text", "label", "mode") if column not in lines[0].cells]
     if missing:
-        raise ManifestError(f"{labels}: missing column(s) {', '.join(missing)}; give the label.csv of CH-SIMS")
-    table["clip_id"] = table["clip_id"].str.zfill(4)
-    table["path"] = [str(Path(raw) / row.video_id / f"{row.clip_id}.mp4") for row in table.itertuples()]
-    table["start"] = table["end"] = ""
-    return table[COLUMNS]
+        raise ManifestError(f"{labels}: missing column(s) {', '.join(missing)}; give the label file of the corpus")
+    videos = {path.name: path for path in sorted(Path(raw).iterdir()) if path.is_dir()}
+    files: dict[Path, dict[str, Path]] = {}
+    for line in lines:
+        cells = line.cells
+        folder = _called(cells["video_id"], videos, Path(raw) / cells["video_id"])
+        if folder not in files:
+            inside = sorted(folder.iterdir()) if folder.is_dir() else []
+            files[folder] = {path.stem: path for path in inside if path.is_file()}
+        path = _called(cells["clip_id"], files[folder], folder / f"{cells['clip_id']}.mp4")
+        row = {"video_id": folder.name, "clip_id": path.stem, "path": str(path), "start": "", "end": "", "text": cells["text"]}
+        row |= {name: cells.get(name, "") for name in LABELS} | {"mode": cells["mode"].strip().lower()}
+        line.cells = row
+    check_rows(labels, lines, label_range)
+    return _table(lines)
+
+
+def _called(name: str, found: dict[str, Path], otherwise: Path) -> Path:
+    """Of what there is, that which is called so, or by the same number with other leading zeros."""
+    if name in found:
+        return found[name]
+    same = [path for other, path in found.items() if name.isdecimal() and other.isdecimal() and int(other) == int(name)]
+    return same[0] if len(same) == 1 else otherwise
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", required=True, help="label.csv of CH-SIMS")
+    parser.add_argument("--labels", required=True, help="label file of the corpus")
     parser.add_argument("--raw", required=True, help="its Raw folder")
     parser.add_argument("--output", required=True, help="the manifest to write")
+    parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
     arguments = parser.parse_args()
-    table = manifest_from_labels(arguments.labels, arguments.raw)
+    table = manifest_from_labels(arguments.labels, arguments.raw, tuple(arguments.label_range))
     with replacing(arguments.output) as temporary:
         table.to_csv(temporary, index=False)
-    read_manifest(arguments.output)
     print(f"{arguments.output}: {len(table)} clips of {table.video_id.nunique()} videos")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,7 +1,7 @@
 """How a command ends when the user has made a mistake: with one line that says what is wrong, and status 1.
 
     if __name__ == "__main__":
-        run(main)
+        run_command(main)
 
 Two kinds of exception count as the user's mistake:
 
@@ -19,7 +19,7 @@ class UserError(ValueError):
     """What was given cannot be used; the message names file, row or column, and the cure."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], None]) -> None:
     """Call `main`; the user's mistakes (see above) become the line `error: ...` on standard error and status 1."""
     try:
         main()

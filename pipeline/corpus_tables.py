@@ -20,6 +20,7 @@ import pandas as pd
 
 from models.metrics import CUTS_5, HIGH, LOW, classes
 from models.system import TASKS
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 
 matplotlib.use("Agg")
@@ -53,11 +54,11 @@ class Corpus:
 
 
 def read_corpus(path: Path) -> Corpus:
-    """Read what the tables need of dataset.h5. Raises ValueError if its labels are not in [-1, 1]."""
+    """Read what the tables need of dataset.h5. Raises UserError if its labels are not in [-1, 1]."""
     with h5py.File(path) as file:
         label_range = (file.attrs["label_low"], file.attrs["label_high"])
         if label_range != (LOW, HIGH):
-            raise ValueError(f"{path}: labels in {label_range}; the classes of CH-SIMS are made for {(LOW, HIGH)}")
+            raise UserError(f"{path}: labels in {label_range}; the classes of CH-SIMS are made for {(LOW, HIGH)}")
         clips = {name: file[f"clips/{name}"].asstr()[:] for name in ("video_id", "clip_id", "mode", "text")}
         return Corpus(str(file.attrs["corpus"]), labels=file["labels"][:].astype(np.float64), **clips)
 
@@ -186,10 +187,7 @@ def main() -> None:
     parser.add_argument("--figure2", type=Path, required=True)
     parser.add_argument("--figure2-table", type=Path, required=True)
     arguments = parser.parse_args()
-    try:
-        corpus = read_corpus(arguments.dataset)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    corpus = read_corpus(arguments.dataset)
     tables = {
         arguments.table1: make_table1(corpus, arguments.clips),
         arguments.table3: make_table3(corpus),
@@ -203,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

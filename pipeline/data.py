@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from models.system import MODALITIES, TASKS, Batch, Sequences
+from pipeline.command import UserError
 
 STANDARDISED = ("audio", "vision")
 CLIPS_AT_ONCE = 256  # when only means are kept, frames are read in portions of so many clips
@@ -108,7 +109,7 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
 
     Raises
     ------
-    ValueError
+    UserError
         If a feature is not finite, a clip has no frame in some modality, or token ids are asked for and not there.
     """
     with h5py.File(path) as file:
@@ -121,7 +122,7 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
             empty = np.flatnonzero(np.diff(starts) < 1)
             if empty.size:
                 name = f"{clips['video_id'][empty[0]]}/{clips['clip_id'][empty[0]]}"
-                raise ValueError(f"{path}: {name} has no {modality} frame: make the data set again")
+                raise UserError(f"{path}: {name} has no {modality} frame: make the data set again")
             longest[modality] = int(np.diff(starts).max())
             if modality in means:
                 frames = np.concatenate([time_means(*portion) for portion in _portions(group, modality, starts, path)])
@@ -131,7 +132,7 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
             values[modality] = torch.from_numpy(frames).to(device)
             offsets[modality] = torch.from_numpy(starts).to(device)
         if tokens and "token_ids" not in file["text"]:
-            raise ValueError(
+            raise UserError(
                 f"{path} has no token ids, but this system fine-tunes the text encoder: make the data set again, "
                 "or import a feature file that has text_bert"
             )
@@ -153,7 +154,7 @@ def _frames(group: h5py.Group, modality: str, first: int, last: int, path: Path)
     frames = group["values"][first:last]
     # The sum is infinite or NaN if a single value is, and needs no array of its own.
     if not np.isfinite(frames.sum(dtype=np.float64)):
-        raise ValueError(f"{path}: {modality} features that are not finite: make the data set again")
+        raise UserError(f"{path}: {modality} features that are not finite: make the data set again")
     return standardise(frames, group["mean"][:], group["std"][:]) if modality in STANDARDISED else frames
 
 

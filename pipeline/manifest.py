@@ -16,7 +16,7 @@ import jsonschema
 import pandas as pd
 import yaml
 
-from pipeline.command import UserError, run
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.manifest_file import Line, number_of, read_lines
 from pipeline.names import FORMATS
@@ -105,6 +105,12 @@ def _table(lines: list[Line]) -> pd.DataFrame:
     for name in NUMBERS:
         table[name] = pd.Series([number_of(cell) for cell in table[name]], dtype=float, index=table.index)
     return table
+
+
+def labelled_tasks(table: pd.DataFrame) -> tuple[str, ...]:
+    """The tasks (M, T, A, V) for which clips of every split have a label; they can be learned and scored."""
+    labels = table[LABELS].notna().groupby(table["mode"]).any().reindex(["train", "valid", "test"], fill_value=False)
+    return tuple(task for label, task in TASKS.items() if labels[label].all())
 
 
 def rows_of_all(path: str | Path) -> pd.DataFrame:
@@ -224,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

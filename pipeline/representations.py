@@ -20,6 +20,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
+from pipeline.command import run_command
 from pipeline.data import even_batches
 from pipeline.io import replacing
 from pipeline.run_folder import load_run
@@ -95,16 +96,13 @@ def main() -> None:
     arguments = parser.parse_args()
     content = yaml.safe_load(arguments.figure.read_text(encoding="utf-8"))
     found = []
-    try:
-        for panel in content["panels"]:
-            folder = arguments.runs / panel["run"] / str(arguments.seed)
-            named, corpus = representations_of(folder, arguments.dataset, arguments.encoder)
-            found.append(named)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    for panel in content["panels"]:
+        folder = arguments.runs / panel["run"] / str(arguments.seed)
+        named, corpus = representations_of(folder, arguments.dataset, arguments.encoder)
+        found.append(named)
     with replacing(arguments.output) as temporary:
         draw(content, found, corpus, arguments.seed, temporary)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -23,6 +23,7 @@ from models import load_system
 from models.metrics import metrics_for
 from models.system import System, build_config
 from models.text_encoder import TextEncoder
+from pipeline.command import UserError
 from pipeline.data import Dataset, read_dataset
 
 
@@ -148,6 +149,6 @@ def load_run(folder: Path, dataset_path: Path, encoder: str) -> tuple[System, Da
     weights = load_file(folder / "model.safetensors")
     unknown = set(weights) ^ set(learned_weights(system))
     if unknown:
-        raise ValueError(f"{folder}: weights that do not fit models/ as it is now ({min(unknown)}): train again")
+        raise UserError(f"{folder}: weights that do not fit models/ as it is now ({min(unknown)}): train again")
     system.load_state_dict(weights, strict=False)
     return system.eval(), dataset

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from models.metrics import CUTS_2, HIGH, LOW, classes
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.runs import read_predictions
 from pipeline.table_file import TableFile, read_table_file
@@ -53,7 +54,7 @@ def run_scores(runs: Path, run: str, seeds: list[int], label_range: tuple[float,
         rows = test_clips(read_predictions(runs, run, seed))
         clips = rows[["video_id", "clip_id", "truth_M"]]
         if first is not None and not clips.equals(first):
-            raise ValueError(f"run {run}: seed {seed} holds other test clips than seed {seeds[0]}: train the run again")
+            raise UserError(f"{runs}, run {run}: seed {seed} holds other test clips than seed {seeds[0]}: train the run again")
         first = clips
         scores.append(clip_scores(rows["truth_M"].to_numpy(), rows["prediction_M"].to_numpy(), label_range))
     return np.mean(scores, axis=0), first
@@ -87,17 +88,19 @@ def holm(values: np.ndarray) -> np.ndarray:
 def make_table(file: TableFile, runs: Path, seeds: list[int], label_range: tuple[float, float]) -> pd.DataFrame:
     """A row per metric and pair of rows of the table, in its order.
 
-    Raises ValueError if two runs do not hold the same test clips in the same order.
+    Raises UserError if two runs do not hold the same test clips in the same order.
     """
     of_runs, first = [], None
     for run in file.runs:
         scores, clips = run_scores(runs, run, seeds, label_range)
         if first is not None and not clips.equals(first):
-            raise ValueError(f"runs {file.runs[0]} and {run} hold different test clips or labels: train both on one data set")
+            raise UserError(
+                f"{runs}: runs {file.runs[0]} and {run} hold different test clips or labels: train both on one data set"
+            )
         first = clips
         of_runs.append(scores)
     if len(first) < 2:
-        raise ValueError(f"{len(first)} labelled test clip(s): a comparison needs some; give clips mode 'test' and a label")
+        raise UserError(f"{runs}: {len(first)} labelled test clips; a comparison needs two: give some mode 'test' and a label")
     of_runs = 100 * np.stack(of_runs)
     tables = []
     for place, metric in enumerate(METRICS):
@@ -127,17 +130,15 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
     parser.add_argument("--corpus", required=True, help="name of the corpus, printed in the table")
     parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
+    parser.add_argument("--without", nargs="+", default=[], help="runs that learn labels which the corpus has not")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    try:
-        label_range = tuple(arguments.label_range)
-        file = read_table_file(arguments.table).for_labels(label_range)
-        table = make_table(file, arguments.runs, arguments.seeds, label_range)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {arguments.runs}: {error}") from error
+    label_range = tuple(arguments.label_range)
+    file = read_table_file(arguments.table).without(arguments.without)
+    table = make_table(file, arguments.runs, arguments.seeds, label_range)
     with replacing(arguments.output) as temporary:
         table.assign(corpus=arguments.corpus).to_csv(temporary, index=False, float_format="%.6f", na_rep="NaN")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from models.metrics import METRIC_TITLES, metrics_for
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.runs import read_metrics, read_predictions
 from pipeline.table_file import Published, Row, TableFile, read_table_file
@@ -29,15 +30,15 @@ MAJORITY = "majority (train median)"
 
 
 def of_corpus(file: TableFile, label_range: tuple[float, float]) -> TableFile:
-    """The table with those of its rows and metrics that a corpus with such labels has.
+    """The table with those of its metrics that a corpus with such labels has.
 
-    Raises ValueError if it has none of them, or the table is for other labels.
+    Raises ValueError if it has none of them, or no row, or the table is for other labels.
     """
     _, names = metrics_for(label_range)
     metrics = [name for name in file.metrics if name in names]
-    if not file.suits(label_range) or not metrics:
-        raise ValueError(f"this table is not made for labels in {label_range}: leave it out")
-    return replace(file.for_labels(label_range), metrics=metrics)
+    if not file.suits(label_range) or not metrics or not file.rows:
+        raise ValueError(f"this table is not made for labels in {label_range}, or no row is left: leave it out")
+    return replace(file, metrics=metrics)
 
 
 def majority_row(predictions: pd.DataFrame, task: str, metrics: list[str], label_range: tuple[float, float]) -> dict:
@@ -101,8 +102,11 @@ def published_columns(labels: pd.Series, published: Published, metrics: list[str
     return columns.assign(published_note=[" ".join(filter(None, parts)) for parts in notes])
 
 
-def to_markdown(table: pd.DataFrame, file: TableFile, corpus: str) -> str:
-    """The table to read: percent, mean ± standard deviation; published figures in a second table below."""
+def to_markdown(table: pd.DataFrame, file: TableFile, corpus: str, left_out: list[str]) -> str:
+    """The table to read: percent, mean ± standard deviation; published figures in a second table below.
+
+    left_out : labels of the rows of the table file that are not in it
+    """
     lines = [
         f"# {file.caption}, {corpus}: test split",
         "",
@@ -118,6 +122,8 @@ def to_markdown(table: pd.DataFrame, file: TableFile, corpus: str) -> str:
         cells = [_cell(row[f"{name}_mean"], row[f"{name}_std"], is_difference) for name in file.metrics]
         seeds = "" if pd.isna(row["n_seeds"]) else str(row["n_seeds"])
         lines.append(f"| {row['system']} | " + " | ".join(cells) + f" | {seeds} | {_note(row)} |")
+    if left_out:
+        lines += ["", f"Left out, since they learn labels that clips of this corpus do not have: {', '.join(left_out)}."]
     if corpus in file.published:
         lines += ["", f"## As published: {file.source}", ""]
         lines += [file.published[corpus].note, ""] if file.published[corpus].note else []
@@ -196,26 +202,31 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
     parser.add_argument("--corpus", required=True, help="name of the corpus, printed in the table")
     parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
+    parser.add_argument("--without", nargs="+", default=[], help="runs that learn labels which the corpus has not")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True)
     arguments = parser.parse_args()
+    label_range = tuple(arguments.label_range)
+    whole = read_table_file(arguments.table)
+    left_out = [row.label for row in whole.rows if row.run in arguments.without]
     try:
-        label_range = tuple(arguments.label_range)
-        file = of_corpus(read_table_file(arguments.table), label_range)
+        file = of_corpus(whole.without(arguments.without), label_range)
         table = make_table(file, arguments.runs, arguments.seeds, arguments.corpus, label_range)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {arguments.table}, {arguments.runs}: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{arguments.table}, {arguments.runs}: {error}") from error
     with replacing(arguments.output) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
     with replacing(arguments.markdown) as temporary:
-        temporary.write_text(to_markdown(table, file, arguments.corpus), encoding="utf-8")
+        temporary.write_text(to_markdown(table, file, arguments.corpus, left_out), encoding="utf-8")
     with replacing(arguments.figure) as temporary:
         draw(table, file, arguments.corpus, temporary)
+    if left_out:
+        print(f"left out, since they learn labels that clips of this corpus do not have: {', '.join(left_out)}")
     for _, row in table.iterrows():
         if _note(row):
             print(f"{row['system']}: {_note(row)}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -2,7 +2,7 @@
 
     caption: Multimodal sentiment analysis              # heading
     source: CH-SIMS (Yu et al., ACL 2020), Table 2      # where the table stands
-    label_range: [-1, 1]                                # only for corpora with such labels; if absent, for all; also of a row
+    label_range: [-1, 1]                                # only for corpora with such labels; if absent, for all
     metrics: [acc2, f1, mae, corr]                      # columns, of models/metrics.py: those that the corpus has
     rows:                                               # in the order of the paper
       - {label: LF-DNN, run: lf_dnn}
@@ -17,11 +17,13 @@
 A run is a system (models/__init__.py) or a variant of one (config/variants.yaml).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
+
+from pipeline.command import UserError
 
 KEYS = {"caption", "source", "label_range", "metrics", "rows", "published"}
 
@@ -34,7 +36,6 @@ class Row:
     run: str
     task: str = "M"
     minus: str = ""
-    label_range: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,13 @@ class TableFile:
 
     def suits(self, label_range: Sequence[float]) -> bool:
         """Whether the table is made for a corpus with labels in this range."""
-        return _suits(self, label_range)
+        return not self.label_range or tuple(self.label_range) == tuple(label_range)
 
-    def for_labels(self, label_range: Sequence[float]) -> "TableFile":
-        """The table with the rows that are made for a corpus with labels in this range."""
-        return replace(self, rows=[row for row in self.rows if _suits(row, label_range)])
+    def without(self, runs: Collection[str]) -> "TableFile":
+        """The table without the rows of these runs; a row that was compared with one of them stands alone."""
+        rows = [row for row in self.rows if row.run not in runs]
+        left = {row.label for row in rows}
+        return replace(self, rows=[row if row.minus in left else replace(row, minus="") for row in rows])
 
     @property
     def runs(self) -> list[str]:
@@ -75,16 +78,12 @@ class TableFile:
         return list(dict.fromkeys(row.task for row in self.rows))
 
 
-def _suits(part: Row | TableFile, label_range: Sequence[float]) -> bool:
-    return not part.label_range or tuple(part.label_range) == tuple(label_range)
-
-
 def read_table_file(path: str | Path) -> TableFile:
     """Read config/tables/<name>.yaml.
 
     Raises
     ------
-    ValueError
+    UserError
         If a key is unknown or missing, a label stands twice, or `minus` or a published row names no row; with the file.
     """
     values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -97,9 +96,9 @@ def read_table_file(path: str | Path) -> TableFile:
         table = TableFile(values["caption"], values["source"], values["metrics"], rows, published, label_range)
         _check(table)
     except KeyError as error:
-        raise ValueError(f"{path}: missing key {error}") from error
+        raise UserError(f"{path}: missing key {error}") from error
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     return table
 
 

@@ -34,6 +34,7 @@ from models.estimator import Estimator
 from models.metrics import metrics_for
 from models.system import TASKS, Config, System, build_config
 from models.text_encoder import TextEncoder
+from pipeline.command import UserError, run_command
 from pipeline.data import Dataset, even_batches, read_dataset, similar_batches, time_means
 from pipeline.io import replacing
 from pipeline.run_folder import Run, learned_weights, load_encoder, make_system, write_run
@@ -42,17 +43,17 @@ from pipeline.run_folder import Run, learned_weights, load_encoder, make_system,
 def load_config(system: str, path: Path, override: str) -> Config:
     """Configuration of a system: the YAML file at `path`, single keys replaced by the JSON object `override`.
 
-    Raises ValueError naming file and key for a key that is unknown, missing or of the wrong type.
+    Raises UserError naming file and key for a key that is unknown, missing or of the wrong type.
     """
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     changes = json.loads(override)
     if not isinstance(values, dict) or not isinstance(changes, dict):
-        raise ValueError(f"{path} and --override must each hold keys with values")
+        raise UserError(f"{path} and --override must each hold keys with values")
     try:
         return build_config(load_system(system).config_class, values | changes)
     except ValueError as error:
         where = f"{path} with override {override}" if changes else str(path)
-        raise ValueError(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
 
 
 def keep_freed_memory() -> None:
@@ -81,16 +82,16 @@ def make_reproducible(seed: int, threads: int) -> None:
 
 
 def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
-    """Raise ValueError unless every split has clips, and train and valid have labels of every task that is learned."""
+    """Raise UserError unless every split has clips, and train and valid have labels of every task that is learned."""
     for mode in ("train", "valid", "test"):
         if not len(dataset.split(mode)):
-            raise ValueError(f"no clip has mode '{mode}'; give some clips that mode in the manifest")
+            raise UserError(f"no clip has mode '{mode}'; give some clips that mode in the manifest")
     for mode in ("train", "valid"):
         labels = dataset.batch_labels(dataset.split(mode))
         for task in tasks:
             if torch.isnan(labels[task]).all():
                 column = "label" if task == "M" else f"label_{task}"
-                raise ValueError(
+                raise UserError(
                     f"{name} learns task {task}, but no clip of the {mode} split has a {column}: "
                     "fill it in, or leave the system out"
                 )
@@ -151,7 +152,7 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
 
     Raises
     ------
-    ValueError
+    UserError
         If the validation loss is never finite.
     """
     config = system.config
@@ -187,7 +188,7 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
             progress.close()
             break
     if not best_state:
-        raise ValueError("the validation loss was never finite: lower learning_rate, or set gradient_clip")
+        raise UserError("the validation loss was never finite: lower learning_rate, or set gradient_clip")
     system.load_state_dict(best_state, strict=False)
     return history, best_epoch, generated
 
@@ -255,7 +256,8 @@ def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset
     return f"{name}, seed {seed}, epoch {run.best_epoch}, " + "; ".join(scores)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace) -> None:
+    """Train as the command line says."""
     config = load_config(arguments.system, arguments.config, arguments.override)
     system_class = load_system(arguments.system)
     is_network = not issubclass(system_class, Estimator)
@@ -268,9 +270,9 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = None
     if reads_tokens:
         if not arguments.encoder:
-            raise ValueError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
+            raise UserError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
         if dataset.encoder and Path(dataset.encoder).name != Path(arguments.encoder).name:
-            raise ValueError(
+            raise UserError(
                 f"{arguments.dataset} holds the tokens of the encoder '{dataset.encoder}', not of '{arguments.encoder}': "
                 "give that encoder, or extract the text features anew with this one"
             )
@@ -314,10 +316,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="a run folder per seed is made in it")
     arguments = parser.parse_args()
     try:
-        run(arguments)
-    except (ValueError, OSError, yaml.YAMLError) as error:
-        raise SystemExit(f"error: {error}") from error
+        train(arguments)
+    except (ValueError, yaml.YAMLError) as error:  # a system finds that its values or the labels do not do
+        raise UserError(str(error)) from error
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -19,18 +19,19 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.runs import read_metrics
 
 
 def read_search(path: str | Path) -> dict[str, list]:
-    """A search file: {key: the values to try}. Raises ValueError naming file and key unless each has a list of some."""
+    """A search file: {key: the values to try}. Raises UserError naming file and key unless each has a list of some."""
     search = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     if not isinstance(search, dict) or not search:
-        raise ValueError(f"{path}: give one or more keys, each with a list of values")
+        raise UserError(f"{path}: give one or more keys, each with a list of values")
     for key, values in search.items():
         if not isinstance(values, list) or not values:
-            raise ValueError(f"{path}: key '{key}' needs a list of one or more values")
+            raise UserError(f"{path}: key '{key}' needs a list of one or more values")
     return search
 
 
@@ -42,10 +43,10 @@ def grid_size(search: dict[str, list]) -> int:
 def trial_values(search: dict[str, list], trial: int) -> dict:
     """The combination with number `trial`, counted from 0, the last key changing fastest.
 
-    Raises ValueError if there is no such combination.
+    Raises UserError if there is no such combination.
     """
     if not 0 <= trial < grid_size(search):
-        raise ValueError(f"no trial {trial}: there are {grid_size(search)} combinations, counted from 0")
+        raise UserError(f"no trial {trial}: there are {grid_size(search)} combinations, counted from 0")
     values = {}
     for key in reversed(search):
         trial, place = divmod(trial, len(search[key]))
@@ -74,13 +75,13 @@ def valid_loss(folder: Path, trial: int, seed: int) -> float:
 def rank(search: dict[str, list], folder: Path, trials: list[int], seeds: list[int]) -> pd.DataFrame:
     """A row per trial, the best first; of equal ones the lower number first.
 
-    Raises ValueError if a trial has seen the test split.
+    Raises UserError if a trial has seen the test split.
     """
     rows = []
     for trial in trials:
         metrics = [read_metrics(folder, str(trial), seed) for seed in seeds]
         if any(found["test"] for found in metrics):
-            raise ValueError(f"{folder}/{trial} was scored on the test split: delete it and run again")
+            raise UserError(f"{folder}/{trial} was scored on the test split: delete it and run again")
         losses = np.array([valid_loss(folder, trial, seed) for seed in seeds])
         row = {"trial": trial, "valid_loss_mean": losses.mean(), "n_seeds": len(seeds)}
         row["valid_loss_std"] = losses.std(ddof=1) if len(seeds) > 1 else np.nan
@@ -102,11 +103,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="YAML file of the best trial")
     parser.add_argument("--ranking", type=Path, required=True, help="CSV file of all trials")
     arguments = parser.parse_args()
-    try:
-        search = read_search(arguments.search)
-        table = rank(search, arguments.folder, arguments.trials, arguments.seeds)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    search = read_search(arguments.search)
+    table = rank(search, arguments.folder, arguments.trials, arguments.seeds)
     best = table.iloc[0]
     result = {
         "run": arguments.search.stem,
@@ -126,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from models.metrics import correlation, partial_correlation
 from models.system import TASKS
+from pipeline.command import run_command
 from pipeline.io import replacing
 from pipeline.runs import read_metrics, read_predictions, read_run_config
 
@@ -65,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

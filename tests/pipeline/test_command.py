@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.command import UserError, run
+from pipeline.command import UserError, run_command
 
 
 def raising(error):
@@ -25,17 +25,17 @@ def raising(error):
 )
 def test_a_mistake_of_the_user_becomes_one_line(error, said):
     with pytest.raises(SystemExit) as end:
-        run(raising(error))
+        run_command(raising(error))
     assert end.value.code == said
 
 
 def test_other_errors_keep_their_traceback():
     for error in (ValueError("operands could not be broadcast"), KeyError("x"), IndexError("y")):
         with pytest.raises(type(error)):
-            run(raising(error))
+            run_command(raising(error))
 
 
 def test_the_line_goes_to_standard_error_with_status_1():
-    program = "from pipeline.command import run\ndef main():\n    open('no such.csv')\nrun(main)"
+    program = "from pipeline.command import run_command\ndef main():\n    open('no such.csv')\nrun_command(main)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no such.csv: No such file or directory\n")

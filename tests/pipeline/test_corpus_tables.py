@@ -11,6 +11,7 @@ import pytest
 from matplotlib import image
 
 from pipeline import corpus_tables
+from pipeline.command import UserError
 
 OUTPUTS = ["1.csv", "3.csv", "2.png", "2.csv"]
 
@@ -106,5 +107,5 @@ def test_rerun_gives_the_same_bytes(monkeypatch, tmp_path, dataset):
 
 def test_labels_of_another_range_are_refused(monkeypatch, tmp_path):
     write_dataset(tmp_path / "dataset.h5", [[2.0] * 4], ["train"], low=-3.0)
-    with pytest.raises(SystemExit, match=r"labels in \(.*3.0.*classes of CH-SIMS"):
+    with pytest.raises(UserError, match=r"labels in \(.*3.0.*classes of CH-SIMS"):
         make(monkeypatch, tmp_path / "dataset.h5", tmp_path)

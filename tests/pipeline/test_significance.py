@@ -10,6 +10,7 @@ import yaml
 
 from models.metrics import metrics_for
 from pipeline import significance
+from pipeline.command import UserError
 
 SEEDS = [1, 12]
 
@@ -107,5 +108,5 @@ def test_runs_of_different_clips_are_refused(monkeypatch, tmp_path, change):
         for seed in SEEDS:
             changed = truth[::-1] if change == "order" else truth
             write_predictions(tmp_path / "runs", "second", seed, changed, changed, first_clip=change == "clips")
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         compare(monkeypatch, tmp_path, ["first", "second"])

@@ -16,6 +16,7 @@ from models import load_system
 from models.metrics import METRIC_TITLES, NAMES, mosi_metrics, sims_metrics
 from models.system import build_config
 from pipeline import table, unimodal
+from pipeline.command import UserError
 from pipeline.table_file import read_table_file
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +60,18 @@ def runs(tmp_path):
 
 
 def make(
-    monkeypatch, runs, folder, file=ROOT / "config/tables/sims_table2.yaml", corpus="a corpus", seeds=SEEDS, label_range=(-1, 1)
+    monkeypatch,
+    runs,
+    folder,
+    file=ROOT / "config/tables/sims_table2.yaml",
+    corpus="a corpus",
+    seeds=SEEDS,
+    label_range=(-1, 1),
+    without=(),
 ):
     outputs = {"--output": folder / "t.csv", "--markdown": folder / "t.md", "--figure": folder / "t.png"}
     arguments = ["table", "--table", file, "--runs", runs, "--seeds", *seeds, "--corpus", corpus]
-    arguments += ["--label-range", *label_range]
+    arguments += ["--label-range", *label_range, *(["--without", *without] if without else [])]
     for option, path in outputs.items():
         arguments += [option, path]
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in arguments])
@@ -131,7 +139,7 @@ def test_unlabelled_test_clips_give_an_error_not_a_table(monkeypatch, tmp_path):
             predictions = pd.read_csv(path)
             predictions.loc[predictions["mode"] == "test", "truth_M"] = np.nan
             predictions.to_csv(path, index=False)
-    with pytest.raises(SystemExit, match="no clip has a label"):
+    with pytest.raises(UserError, match="no clip has a label"):
         make(monkeypatch, tmp_path / "runs", tmp_path / "results")
 
 
@@ -170,7 +178,7 @@ def test_each_row_is_scored_on_its_own_label(monkeypatch, tmp_path):
 def test_a_run_that_never_learned_the_label_is_named(monkeypatch, tmp_path):
     for run in read_table_file(ROOT / "config/tables/sims_table4.yaml").runs:
         write_run(tmp_path / "runs", run, 1, {task: TEST for task in "MTAV"}, TEST, task="M")
-    with pytest.raises(SystemExit, match="run unimodal_audio, seed 1, has no test metrics of task A: it has M"):
+    with pytest.raises(UserError, match="run unimodal_audio, seed 1, has no test metrics of task A: it has M"):
         make(monkeypatch, tmp_path / "runs", tmp_path, ROOT / "config/tables/sims_table4.yaml", seeds=[1])
 
 
@@ -183,13 +191,23 @@ def test_a_corpus_with_other_labels_has_its_own_metrics_and_rows(monkeypatch, tm
     rows = make(monkeypatch, tmp_path / "runs", tmp_path, file, "MOSEI", [1], (-3, 3)).set_index("system")
     assert "acc2_mean" not in rows and rows.loc["2e-4/2e-5", "acc2_positive_mean"] > 70
     assert rows.loc["2e-4/2e-5", "published_acc2_positive"] == 85.2
-    systems = read_table_file(ROOT / "config/tables/systems.yaml")
-    left_out = set(systems.for_labels((-1, 1)).runs) - set(systems.for_labels((-3, 3)).runs)
-    assert left_out == {"mlf_dnn", "mlmf", "mtfn"}
+
+
+def test_runs_without_labels_are_left_out_with_a_note(monkeypatch, tmp_path, runs):
+    """The difference from a row that is gone goes with it."""
+    whole = make(monkeypatch, runs, tmp_path / "whole")
+    rows = make(monkeypatch, runs, tmp_path / "less", without=["mlf_dnn", "lmf"])
+    gone = {"MLF-DNN", "MLF-DNN minus LF-DNN", "LMF", "MLMF minus LMF"}
+    assert set(whole["system"]) - set(rows["system"]) == gone and set(rows["system"]) < set(whole["system"])
+    note = "Left out, since they learn labels that clips of this corpus do not have: MLF-DNN, LMF."
+    assert note in (tmp_path / "less" / "t.md").read_text(encoding="utf-8")
+    assert "Left out" not in (tmp_path / "whole" / "t.md").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="sims_table2.yaml.* no row is left"):
+        make(monkeypatch, runs, tmp_path / "none", without=read_table_file(ROOT / "config/tables/sims_table2.yaml").runs)
 
 
 def test_a_table_of_mosi_is_refused_for_labels_of_ch_sims(monkeypatch, tmp_path, runs):
-    with pytest.raises(SystemExit, match="sfttr_table2.yaml.* not made for labels in"):
+    with pytest.raises(UserError, match="sfttr_table2.yaml.* not made for labels in"):
         make(monkeypatch, runs, tmp_path, ROOT / "config/tables/sfttr_table2.yaml")
 
 

@@ -22,6 +22,7 @@ from models.layers import masked_mean
 from models.metrics import sims_metrics
 from models.system import MODALITIES, Config
 from pipeline import train
+from pipeline.command import UserError
 from pipeline.data import even_batches, read_dataset, similar_batches, standardise
 from pipeline.run_folder import load_run
 
@@ -145,18 +146,18 @@ def test_tokens_of_another_encoder_are_not_given_to_this_one(monkeypatch, tmp_pa
     shutil.copy(dataset, changed)
     with h5py.File(changed, "r+") as file:
         file.attrs["encoder"] = "bert-base-chinese"
-    with pytest.raises(SystemExit, match="tokens of the encoder 'bert-base-chinese', not of"):
+    with pytest.raises(UserError, match="tokens of the encoder 'bert-base-chinese', not of"):
         run_train(monkeypatch, changed, tmp_path / "run", "self_mm", encoder=encoder)
 
 
 def test_a_fine_tuned_system_without_encoder_or_token_ids_says_so(monkeypatch, tmp_path, dataset, encoder):
-    with pytest.raises(SystemExit, match="self_mm fine-tunes the text encoder: give it with --encoder"):
+    with pytest.raises(UserError, match="self_mm fine-tunes the text encoder: give it with --encoder"):
         run_train(monkeypatch, dataset, tmp_path / "run", "self_mm")
     changed = tmp_path / "changed.h5"
     shutil.copy(dataset, changed)
     with h5py.File(changed, "r+") as file:
         del file["text/token_ids"]
-    with pytest.raises(SystemExit, match="has no token ids"):
+    with pytest.raises(UserError, match="has no token ids"):
         run_train(monkeypatch, changed, tmp_path / "run", "self_mm", encoder=encoder)
 
 
@@ -249,7 +250,7 @@ def test_a_missing_label_is_named_by_the_system_that_needs_it(monkeypatch, tmp_p
     labels[:, 2] = np.nan
     labels[50:60, 0] = np.nan
     dataset = write_dataset(tmp_path / "dataset.h5", labels)
-    with pytest.raises(SystemExit, match="mlf_dnn learns task A, but no clip of the train split has a label_A"):
+    with pytest.raises(UserError, match="mlf_dnn learns task A, but no clip of the train split has a label_A"):
         run_train(monkeypatch, dataset, tmp_path / "mlf_dnn", "mlf_dnn")
     assert not (tmp_path / "mlf_dnn").exists()
     folder = run_train(monkeypatch, dataset, tmp_path / "lf_dnn", "lf_dnn")
@@ -270,7 +271,7 @@ def test_labels_of_another_range_are_refused(monkeypatch, tmp_path, dataset):
     shutil.copy(dataset, changed)
     with h5py.File(changed, "r+") as file:
         file.attrs["label_low"], file.attrs["label_high"] = -2.0, 3.0
-    with pytest.raises(SystemExit, match=r"no metrics for labels in \(-2.0, 3.0\)"):
+    with pytest.raises(UserError, match=r"no metrics for labels in \(-2.0, 3.0\)"):
         run_train(monkeypatch, changed, tmp_path / "run")
 
 
@@ -279,16 +280,16 @@ def test_a_split_without_clips_is_named(monkeypatch, tmp_path, dataset):
     shutil.copy(dataset, changed)
     with h5py.File(changed, "r+") as file:
         file["clips/mode"][:] = ["train" if mode == "valid" else mode for mode in MODES]
-    with pytest.raises(SystemExit, match="no clip has mode 'valid'"):
+    with pytest.raises(UserError, match="no clip has mode 'valid'"):
         run_train(monkeypatch, changed, tmp_path / "run")
 
 
 def test_a_mistyped_key_is_named_with_its_file(monkeypatch, tmp_path, dataset):
     config = tmp_path / "mistyped.yaml"
     config.write_text((ROOT / "config/models/lf_dnn.yaml").read_text().replace("fusion_hidden", "fusion_hiden"))
-    with pytest.raises(SystemExit, match=r"mistyped\.yaml.*unknown key 'fusion_hiden'; did you mean 'fusion_hidden'"):
+    with pytest.raises(UserError, match=r"mistyped\.yaml.*unknown key 'fusion_hiden'; did you mean 'fusion_hidden'"):
         run_train(monkeypatch, dataset, tmp_path / "run", config=config)
-    with pytest.raises(SystemExit, match="unknown key 'bach_size'; did you mean 'batch_size'"):
+    with pytest.raises(UserError, match="unknown key 'bach_size'; did you mean 'batch_size'"):
         run_train(monkeypatch, dataset, tmp_path / "run", bach_size=3)
 
 

@@ -11,6 +11,7 @@ import yaml
 from models import SYSTEMS, load_system
 from models.system import build_config
 from pipeline import tune
+from pipeline.command import UserError
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = sorted((ROOT / "config" / "search").glob("*.yaml"))
@@ -68,7 +69,7 @@ def test_the_smallest_mean_validation_loss_wins(monkeypatch, tmp_path):
 
 def test_a_trial_that_was_tested_is_refused(monkeypatch, tmp_path):
     write_trial(tmp_path / "trials", 0, 1, [0.3], best=1, test={"M": {"mae": 0.3}})
-    with pytest.raises(SystemExit, match="trials/0 was scored on the test split"):
+    with pytest.raises(UserError, match="trials/0 was scored on the test split"):
         rank(monkeypatch, tmp_path, [0], [1])
 
 

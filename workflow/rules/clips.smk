@@ -5,11 +5,13 @@ rule clips:
     input:
         script=["pipeline/clips.py", "pipeline/cut.py", "pipeline/source.py"],
         manifest=ancient(config["manifest"]),
-        videos=raw_videos,
+        videos=ancient(own_videos),
+        made=made_videos,
     output:
         directory("<build>/clips/{video_id}"),
     params:
         rows=cut_of,
+        videos=own_stamps,
         audio_track=f"--audio-track {config['clips']['audio_track']}" if config["clips"]["audio_track"] else "",
     log:
         "<logs>/clips/{video_id}.log",

@@ -1,6 +1,7 @@
 """Helpers of the other rule files: the checked manifest and what the rules ask of it."""
 
 import ast
+import hashlib
 import json
 import os
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from models import SYSTEMS
-from pipeline.manifest import ManifestError, read_manifest
+from pipeline.command import UserError
+from pipeline.manifest import TASKS, labelled_tasks, read_manifest
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment was activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -29,9 +31,12 @@ VIDEOS = []
 if not FEATURES_FILE:
     try:
         MANIFEST = read_manifest(config["manifest"], config["label_range"], made=DEMO_VIDEOS)
-    except ManifestError as error:
+    except UserError as error:
         raise WorkflowError(str(error))
     VIDEOS = list(MANIFEST["video_id"].unique())
+
+# The labels that can be learned and scored: those which clips of every split have.
+LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MANIFEST)
 
 REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))
@@ -77,6 +82,37 @@ def raw_videos(wildcards):
     return list(MANIFEST.loc[MANIFEST["video_id"] == wildcards.video_id, "path"].unique())
 
 
+def made_videos(wildcards):
+    """Raw videos that the workflow makes: the time of their making tells whether they are new."""
+    return [path for path in raw_videos(wildcards) if path in DEMO_VIDEOS]
+
+
+def own_videos(wildcards):
+    """Raw videos of the user's, whose times say nothing: an unpacked or copied file may be older than what it replaces."""
+    return [path for path in raw_videos(wildcards) if path not in DEMO_VIDEOS]
+
+
+def stamps_of(files):
+    """Size and time of each file, as text: another file of the same name, be it older or newer, has others."""
+    return ", ".join(f"{os.path.getsize(file)} bytes of {os.path.getmtime(file):.0f}" for file in files)
+
+
+def own_stamps(wildcards, input):
+    return stamps_of(input.videos)
+
+
+def manifest_of_all(wildcards):
+    """The manifest, for a rule that joins all clips."""
+    if not (MANIFEST["mode"] == "train").any():
+        raise WorkflowError(f"{config['manifest']}: no clip has mode 'train', of which the statistics are taken; give some")
+    return config["manifest"]
+
+
+def rows_of_all(wildcards):
+    """What the rules that join all clips read of the manifest, as a digest: it may have thousands of rows."""
+    return hashlib.sha256(MANIFEST.drop(columns=["path"]).to_csv(index=False).encode()).hexdigest()
+
+
 def cut_of(wildcards):
     return rows_of(wildcards.video_id, "clip_id", "path", "start", "end")
 
@@ -114,8 +150,32 @@ def system_of(run):
     return system
 
 
+def values_of(run):
+    """What replaces values of the system's YAML file: the corpus's, the variant's, the corpus's for the variant."""
+    variant = {key: value for key, value in VARIANTS.get(run, {}).items() if key != "system"}
+    return config["systems"].get(system_of(run), {}) | variant | config["systems"].get(run, {})
+
+
+def tasks_of(run):
+    """The labels that a run learns."""
+    values = yaml.safe_load(Path(f"config/models/{system_of(run)}.yaml").read_text(encoding="utf-8")) | values_of(run)
+    return list(values.get("task_weights", [values.get("task", "M")]))
+
+
+def can_be_trained(run):
+    return set(tasks_of(run)) <= set(LABELLED)
+
+
 def run_system(wildcards):
-    return system_of(wildcards.run)
+    """The system behind a run that is to be trained."""
+    run = wildcards.run
+    missing = [label for label, task in TASKS.items() if task in tasks_of(run) and task not in LABELLED]
+    if missing:
+        raise WorkflowError(
+            f"{run} learns what not every split (train, valid, test) has: {', '.join(missing)}; give some clips of each split "
+            "these labels, or leave the system out"
+        )
+    return system_of(run)
 
 
 def model_code(wildcards):
@@ -129,11 +189,8 @@ def run_config(wildcards):
 
 
 def run_override(wildcards):
-    """What replaces values of the system's YAML file, as JSON: the corpus's, the variant's, the corpus's for the variant."""
-    system = run_system(wildcards)
-    variant = {key: value for key, value in VARIANTS.get(wildcards.run, {}).items() if key != "system"}
-    of_corpus = config["systems"]
-    return json.dumps(of_corpus.get(system, {}) | variant | of_corpus.get(wildcards.run, {}), sort_keys=True)
+    """`values_of`, as JSON."""
+    return json.dumps(values_of(wildcards.run), sort_keys=True)
 
 
 def fine_tunes(run):

@@ -5,7 +5,7 @@ rule dataset:
     input:
         script="pipeline/dataset.py",
         modules=code_of("pipeline/dataset.py"),
-        manifest=config["manifest"],
+        manifest=ancient(manifest_of_all),
         clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
         features=expand(
             "<build>/features/{modality}/{video_id}.h5", modality=["text", "audio", "vision"], video_id=VIDEOS
@@ -13,6 +13,7 @@ rule dataset:
     output:
         "<build>/dataset.h5",
     params:
+        rows=rows_of_all,
         corpus=config["corpus"],
         label_range=config["label_range"],
         pooling=config["dataset"]["vision_pooling"],

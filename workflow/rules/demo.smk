@@ -17,4 +17,4 @@ if DEMO:
             "<logs>/demo/{video_id}.log",
         shell:
             "python -m demo.video --videos {params.demo[videos]} --clips {params.demo[clips]} --seed {params.demo[seed]}"
-            " --video-id {wildcards.video_id:q} --output {output.video:q} 2>&1 | tee {log:q}"
+            " --video-id={wildcards.video_id:q} --output {output.video:q} 2>&1 | tee {log:q}"

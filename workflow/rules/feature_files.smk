@@ -8,10 +8,11 @@ if FEATURES_FILE:
         input:
             script="pipeline/import_pickle.py",
             modules=["pipeline/dataset.py", "pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
-            features=FEATURES_FILE["path"],
+            features=ancient(FEATURES_FILE["path"]),
         output:
             "<build>/dataset.h5",
         params:
+            file=stamps_of([FEATURES_FILE["path"]]),
             corpus=config["corpus"],
             label_range=config["label_range"],
             encoder=ENCODER,

@@ -17,7 +17,7 @@ rule text:
     log:
         "<logs>/text/{video_id}.log",
     shell:
-        "python -m pipeline.text --manifest {input.manifest:q} --video-id {wildcards.video_id:q} --encoder {params.encoder:q}"
+        "python -m pipeline.text --manifest {input.manifest:q} --video-id={wildcards.video_id:q} --encoder {params.encoder:q}"
         " --batch-size {params.text[batch_size]} --precision {params.text[precision]} --output {output:q} > {log:q} 2>&1"
 
 
@@ -56,8 +56,11 @@ if SOURCE == "openface_csv":
     def openface_folder(wildcards):
         return Path(OPENFACE) / wildcards.video_id
 
-    def clip_ids_of(wildcards):
-        return rows_of(wildcards.video_id, "clip_id")
+    def openface_stamps(wildcards, input):
+        return stamps_of(input.files)
+
+    def clip_times_of(wildcards):
+        return rows_of(wildcards.video_id, "clip_id", "start", "end")
 
     rule vision:
         """Reading OpenFace's files of {wildcards.video_id}"""
@@ -65,16 +68,17 @@ if SOURCE == "openface_csv":
             script="pipeline/openface_source.py",
             modules=code_of("pipeline/openface_source.py"),
             manifest=ancient(config["manifest"]),
-            files=openface_files,
+            files=ancient(openface_files),
         output:
             "<build>/features/vision/{video_id}.h5",
         params:
-            rows=clip_ids_of,
+            rows=clip_times_of,
+            files=openface_stamps,
             folder=openface_folder,
         log:
             "<logs>/vision/{video_id}.log",
         shell:
-            "python -m pipeline.openface_source --manifest {input.manifest:q} --video-id {wildcards.video_id:q}"
+            "python -m pipeline.openface_source --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
             " --csv {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
 
 elif SOURCE in ("py_feat", "py_feat_v1"):

@@ -31,13 +31,14 @@ rule qc:
     input:
         script="pipeline/qc.py",
         page=QC_PAGE,
-        manifest=config["manifest"],
+        manifest=ancient(manifest_of_all),
         quality="<results>/quality.csv",
         videos=expand("<results>/qc/videos/{video_id}", video_id=VIDEOS),
     output:
         "<results>/qc/index.html",
     params:
         videos=qc_videos_root,
+        rows=rows_of_all,
         corpus=config["corpus"],
     log:
         "<logs>/qc.log",

@@ -3,20 +3,38 @@ from pipeline.table_file import read_table_file
 
 try:
     TABLES = {
-        path.stem: read_table_file(path).for_labels(config["label_range"])
-        for path in sorted(Path("config/tables").glob("*.yaml"))
+        path.stem: read_table_file(path) for path in sorted(Path("config/tables").glob("*.yaml"))
     }
-except ValueError as error:
+except UserError as error:
     raise WorkflowError(str(error))
 
 UNIMODAL_SYSTEMS = ["unimodal_text", "unimodal_audio", "unimodal_vision"]
 
+# Runs that learn labels which this corpus has not: the tables do without them and say so.
+WITHOUT = {name: [run for run in table.runs if not can_be_trained(run)] for name, table in TABLES.items()}
 # What `all` makes of this corpus.
-TABLES_OF_CORPUS = [name for name, table in TABLES.items() if table.suits(config["label_range"])]
+TABLES_OF_CORPUS = [
+    name for name, table in TABLES.items() if table.suits(config["label_range"]) and len(WITHOUT[name]) < len(table.runs)
+]
+
+
+def table_runs(table):
+    """The runs of a table; all of them if none can be trained, so that they are refused by name."""
+    runs = TABLES[table].runs
+    return [run for run in runs if run not in WITHOUT[table]] or runs
 
 
 def runs_of_table(wildcards):
-    return expand("<build>/runs/{run}/{seed}", run=TABLES[wildcards.table].runs, seed=config["seeds"])
+    return expand("<build>/runs/{run}/{seed}", run=table_runs(wildcards.table), seed=config["seeds"])
+
+
+def without(table):
+    """The option, not its value alone: no value at all would be none of a run."""
+    return ["--without", *WITHOUT[table]] if WITHOUT[table] else []
+
+
+def without_of_table(wildcards):
+    return without(wildcards.table)
 
 
 wildcard_constraints:
@@ -37,6 +55,7 @@ rule table:
         figure="<results>/{table}.png",
     params:
         runs=runs_root,
+        without=without_of_table,
         seeds=config["seeds"],
         corpus=config["corpus"],
         label_range=config["label_range"],
@@ -44,7 +63,7 @@ rule table:
         "<logs>/tables/{table}.log",
     shell:
         "python -m pipeline.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
-        " --corpus {params.corpus:q} --label-range {params.label_range}"
+        " --corpus {params.corpus:q} --label-range {params.label_range} {params.without}"
         " --output {output.table:q} --markdown {output.markdown:q} --figure {output.figure:q} > {log:q} 2>&1"
 
 
@@ -54,11 +73,12 @@ rule significance:
         script="pipeline/significance.py",
         modules=["pipeline/table_file.py", "pipeline/runs.py", *code_of("pipeline/significance.py")],
         table="config/tables/systems.yaml",
-        runs=expand("<build>/runs/{run}/{seed}", run=TABLES["systems"].runs, seed=config["seeds"]),
+        runs=expand("<build>/runs/{run}/{seed}", run=table_runs("systems"), seed=config["seeds"]),
     output:
         "<results>/significance.csv",
     params:
         runs=runs_root,
+        without=without("systems"),
         seeds=config["seeds"],
         corpus=config["corpus"],
         label_range=config["label_range"],
@@ -66,7 +86,7 @@ rule significance:
         "<logs>/tables/significance.log",
     shell:
         "python -m pipeline.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
-        " --corpus {params.corpus:q} --label-range {params.label_range} --output {output:q} > {log:q} 2>&1"
+        " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --output {output:q} > {log:q} 2>&1"
 
 
 rule unimodal:

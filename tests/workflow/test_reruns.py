@@ -1,9 +1,12 @@
 """Only what depends on a change is made again."""
 
 import hashlib
+import os
 import shutil
 
 import pandas as pd
+
+from pipeline.clips import read_clips
 
 
 def digests(folder):
@@ -71,4 +74,38 @@ def test_a_changed_label_reruns_the_data_set_but_no_features(project):
     table = pd.read_csv(project.folder / "data_manifest.csv", dtype=str)
     table.loc[0, "label"] = "1.0"
     table.to_csv(project.folder / "data_manifest.csv", index=False)
+    assert set(project.planned()) == {"dataset", "quality", "train", "table"}
+
+
+def replace_video(project, seconds):
+    """Put another video in the place of one, with a time so many seconds from now."""
+    path = project.folder / "原始 raw" / "no_audio.mp4"
+    shutil.copy(path.with_name("face.mp4"), path)
+    time = path.stat().st_mtime + seconds
+    os.utime(path, (time, time))
+
+
+def test_a_video_replaced_by_an_older_file_is_cut_again(project):
+    """As unpacking an archive, `cp -p` and downloads do."""
+    replace_video(project, -3e8)
+    planned = project.planned()
+    assert planned["clips"] == planned["audio"] == planned["vision"] == ["video_id=bad"] and "text" not in planned
+
+
+def test_a_video_with_a_time_in_the_future_is_cut_once(project):
+    replace_video(project, 3e8)
+    target = "build/clips/bad"
+    done = project.snakemake(target=target)
+    assert done.returncode == 0, done.stderr
+    flags = {clip.clip_id: clip.flags for clip in read_clips(project.folder / target)}
+    assert "no_audio" not in flags["no_audio"] and "truncated" in flags["truncated"]
+    assert project.planned(target=target) == {}
+
+
+def test_an_older_manifest_in_the_place_of_another_counts(project):
+    manifest = project.folder / "data_manifest.csv"
+    table = pd.read_csv(manifest, dtype=str)
+    table.loc[0, "label"] = "1.0"
+    table.to_csv(manifest, index=False)
+    os.utime(manifest, (1e9, 1e9))
     assert set(project.planned()) == {"dataset", "quality", "train", "table"}

@@ -1,11 +1,11 @@
 # REQUIRED INPUTS: the raw videos of the manifest. OUTPUTS: <build>/clips/<video_id>/{clips.csv, <clip_id>.mp4, <clip_id>.wav}.
+# The user's own files are no `input` but in `params` (own_stamps): Snakemake trusts the times of an input.
 
 rule clips:
     """Cutting the clips of {wildcards.video_id}"""
     input:
         script=["pipeline/clips.py", "pipeline/cut.py", "pipeline/source.py"],
         manifest=ancient(config["manifest"]),
-        videos=ancient(own_videos),
         made=made_videos,
     output:
         directory("<build>/clips/{video_id}"),

@@ -93,12 +93,16 @@ def own_videos(wildcards):
 
 
 def stamps_of(files):
-    """Size and time of each file, as text: another file of the same name, be it older or newer, has others."""
+    """Size and time of each of the user's files, as text: another of the same name, be it older or newer, has others.
+
+    As an `input` an older file would count as no change, and one with a time in the future would fail its job.
+    """
     return ", ".join(f"{os.path.getsize(file)} bytes of {os.path.getmtime(file):.0f}" for file in files)
 
 
-def own_stamps(wildcards, input):
-    return stamps_of(input.videos)
+def own_stamps(wildcards):
+    """Of the wildcards alone: a change of what is derived from the input would not count."""
+    return stamps_of(own_videos(wildcards))
 
 
 def manifest_of_all(wildcards):

@@ -8,18 +8,18 @@ if FEATURES_FILE:
         input:
             script="pipeline/import_pickle.py",
             modules=["pipeline/dataset.py", "pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
-            features=ancient(FEATURES_FILE["path"]),
         output:
             "<build>/dataset.h5",
         params:
-            file=stamps_of([FEATURES_FILE["path"]]),
+            features=FEATURES_FILE["path"],
+            stamps=stamps_of([FEATURES_FILE["path"]]),
             corpus=config["corpus"],
             label_range=config["label_range"],
             encoder=ENCODER,
         log:
             "<logs>/import_pickle.log",
         shell:
-            "python -m pipeline.import_pickle --features {input.features:q} --corpus {params.corpus:q}"
+            "python -m pipeline.import_pickle --features {params.features:q} --corpus {params.corpus:q}"
             " --label-range {params.label_range} --encoder {params.encoder:q} --output {output:q} > {log:q} 2>&1"
 
 

@@ -56,8 +56,8 @@ if SOURCE == "openface_csv":
     def openface_folder(wildcards):
         return Path(OPENFACE) / wildcards.video_id
 
-    def openface_stamps(wildcards, input):
-        return stamps_of(input.files)
+    def openface_stamps(wildcards):
+        return stamps_of(openface_files(wildcards))
 
     def clip_times_of(wildcards):
         return rows_of(wildcards.video_id, "clip_id", "start", "end")
@@ -68,7 +68,6 @@ if SOURCE == "openface_csv":
             script="pipeline/openface_source.py",
             modules=code_of("pipeline/openface_source.py"),
             manifest=ancient(config["manifest"]),
-            files=ancient(openface_files),
         output:
             "<build>/features/vision/{video_id}.h5",
         params:

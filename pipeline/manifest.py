@@ -87,10 +87,13 @@ def check_rows(
             faults.append(f"{where}: path: no such file '{source}'; correct the path or put the video there")
     if faults:
         more = f"\n... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-        shown = "\n".join(
-            fault.encode("unicode_escape").decode() if "\n" in fault else fault for fault in faults[:FAULTS_SHOWN]
-        )
+        shown = "\n".join(map(_printable, faults[:FAULTS_SHOWN]))
         raise ManifestError(f"{len(faults)} fault(s) in the manifest:\n{shown}{more}")
+
+
+def _printable(fault: str) -> str:
+    """A fault as one line, whatever the cells hold."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
 
 
 def _check_columns(path: str | Path, cells: dict[str, str]) -> None:

@@ -24,11 +24,12 @@ class Line:
 
 
 def number_of(cell: str) -> float | None:
-    """What a cell of a number says; None if it is blank. Digits and blanks of full width count as the plain ones.
+    """What a cell of a number says; None if it is blank. Digits of every script and full width count as the plain ones.
 
     Raises ValueError if it is no number, or not a finite one.
     """
     text = unicodedata.normalize("NFKC", cell).replace("\N{MINUS SIGN}", "-").strip()
+    text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
     if not text:
         return None
     value = float(text) if NUMBER.fullmatch(text) else float("inf")

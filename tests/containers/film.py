@@ -30,6 +30,7 @@ FRAME, LARGEST_SOUND_ERROR = 1 / 30, 0.02
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8")
 AAC, MP2, PCM = ("-c:a", "aac"), ("-c:a", "mp2"), ("-c:a", "pcm_s16le")
+VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-crf", "8", "-b:v", "2M")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "10", "-b:v", "0")
 # suffix (of a file; 'pipe.' in front: written to a pipe) -> codecs
 CONTAINERS = {
@@ -37,7 +38,7 @@ CONTAINERS = {
     "ts": (*H264, *AAC), "m2ts": (*H264, "-c:a", "ac3"), "flv": (*H264, *AAC),
     "avi": ("-c:v", "mpeg4", "-q:v", "2", *PCM), "mpg": ("-c:v", "mpeg2video", "-q:v", "2", *MP2),
     "vob": ("-c:v", "mpeg2video", "-q:v", "2", *MP2), "wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
-    "3gp": (*H264, *AAC), "gif": (), "pipe.mkv": (*H264, *PCM), "h264": (*H264, "-an"),
+    "3gp": (*H264, *AAC), "ogv": (*VP8, "-c:a", "libopus"), "gif": (), "pipe.mkv": (*H264, *PCM), "h264": (*H264, "-an"),
 }  # fmt: skip
 
 
@@ -237,7 +238,7 @@ def variants(container: str) -> list[Film]:
     films += [replace(plain, picture=(1.2, SECONDS)), replace(plain, picture=(0, 3.0)), replace(plain, uneven=True)]
     if container not in ("gif", "h264"):
         films += [replace(plain, sound=part) for part in ((1.2, SECONDS), (0, 3.0))]
-        films += [replace(plain, silence=(1.5, 3.5)), replace(plain, channels=2), replace(plain, channels=6)]
+        films += [replace(plain, silence=(1.5, 3.5)), *(replace(plain, channels=count) for count in (2, 6, 8))]
     return [film for film in films if can_tell(film)]
 
 
@@ -247,6 +248,8 @@ def can_tell(film: Film) -> bool:
         return False  # MPEG-2 has one rate, a raw stream no times
     if film.container == "h264" and film.picture[0] or film.container == "avi" and film.sound[0]:
         return False  # pictures of the one and samples of the other are counted from 0
+    if film.container == "ogv" and (film.uneven or film.picture[0]):
+        return False  # ffmpeg writes copies of the first picture before it, and the time of a page of pictures alone
     if film.container in ("avi", "h264") and film.offset:
         return False
     return not (film.container == "gif" and film.rate > 100)  # its unit is 1/100 s

@@ -212,7 +212,7 @@ class Decoder:
         self.waiting = sorted(zip(entries, range(len(parts)), parts, strict=True), reverse=True)
         self.open: list = []
         self.number = -1
-        self.clock = 0.0  # s, when the next picture or sound begins if there is no gap
+        self.clock = track.first if track.counted else 0.0  # s, when the next picture or sound begins if there is no gap
         self.complaint = ""
         self.mixers: dict[tuple, av.AudioResampler] = {}
 
@@ -224,6 +224,8 @@ class Decoder:
         self.number += 1
         while self.waiting and self.waiting[-1][0] <= self.number:
             self.open.append(self.waiting.pop()[2])
+        if self.track.ordered:
+            packet.pts = None
         if self.open:
             self._hand_on(packet)
             if not self.open:
@@ -250,7 +252,7 @@ class Decoder:
 
     def _time(self, frame: av.VideoFrame | av.AudioFrame) -> float:
         stamp = None if self.track.counted else (frame.dts if frame.pts is None else frame.pts)
-        time = self.clock if stamp is None else float(stamp * (frame.time_base or self.stream.time_base))
+        time = self.clock if stamp is None else float(stamp * (frame.time_base or self.stream.time_base)) - self.track.delay
         if self.is_sound and abs(time - self.clock) <= LARGEST_JITTER:
             time = self.clock
         self.clock = time + (frame.samples / frame.sample_rate if self.is_sound else 1 / self.track.rate)

@@ -17,6 +17,10 @@ PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp"}
 # Time stamps of one recording go on; these steps (s) mean that several were joined.
 LARGEST_STEP_BACK = 1.0
 LARGEST_STEP_AHEAD = 60.0
+# s by which sound begins before the picture where that is the lead-in of its codec, which most containers do not tell
+LARGEST_LEAD_IN = 0.1
+# samples of lead-in that encoders of sound make, where no time tells of them
+LEAD_INS = {"aac": 1024, "mp3": 1105, "mp3float": 1105}
 
 
 @dataclass
@@ -25,7 +29,8 @@ class Track:
 
     index : of the stream. first, last : when it begins and ends. times : of each packet, in the order of the file; NaN where
     it is not shown. keys : numbers of the packets that can be decoded without another. rate : pictures or samples per second.
-    counted : whether the file has no times, so that its pictures are counted. steps : places where the time stamps jump.
+    counted : whether the file has no times, so that its pictures or samples are counted. ordered : whether it has the times
+    of decoding alone; a picture is shown `delay` (s) before it comes out of the decoder. steps : where the time stamps jump.
     pixel_ratio : width of a pixel by its height. order : time at which the last packet that was read is to be decoded.
     """
 
@@ -37,6 +42,8 @@ class Track:
     first: float = float("inf")
     last: float = float("-inf")
     counted: bool = False
+    ordered: bool = False
+    delay: float = 0.0
     steps: list[tuple[float, float]] = field(default_factory=list)
     order: float | None = None
 
@@ -52,7 +59,8 @@ class Track:
 class Source:
     """A raw video file; `error` is empty if it can be read.
 
-    start : time (s) of the file's own clock at which it begins, second 0 of the manifest. duration : s, to the end of the last
+    start : time (s) of the file's own clock at which it begins, second 0 of the manifest: the first picture or, if that begins
+    earlier by more than the lead-in of a codec, the first sound. duration : s, to the end of the last
     picture or sound. promised : s, what the container says. sound_tracks : how many there are.
     """
 
@@ -105,18 +113,32 @@ def _read(container: av.container.InputContainer, sound_track: int | None) -> So
     tracks = {}
     if pictures:
         stream = _default(pictures)
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rate = float(stream.guessed_rate or stream.average_rate or 25)
         source.picture = tracks[stream.index] = Track(stream.index, rate, float(stream.sample_aspect_ratio or 1))
     if sounds:
         if sound_track is not None and not 1 <= sound_track <= len(sounds):
             return Source(error=f"it has {len(sounds)} sound track(s), not {sound_track}")
         stream = _default(sounds) if sound_track is None else sounds[sound_track - 1]
         source.sound = tracks[stream.index] = Track(stream.index, float(stream.codec_context.sample_rate or 1))
+    if container.format.name == "avi":
+        # It has no times but the order of its packets, and of sound in packets of uneven size not even that.
+        for kind, track in (("ordered", source.picture), ("counted", source.sound)):
+            if track:
+                setattr(track, kind, True)
+    is_delay_known = False
     try:
         for packet in container.demux([container.streams[index] for index in tracks]):
-            _note(tracks[packet.stream.index], packet)
+            track = tracks[packet.stream.index]
+            if track.ordered:
+                packet.pts = None  # made up by the demuxer
+            _note(track, packet)
+            if track.ordered and not is_delay_known and _comes_out(packet):
+                track.delay, is_delay_known = (len(track.times) - 1) / track.rate, True
     except av.FFmpegError:
         pass  # what was read until here is there
+    if source.sound and source.sound.counted:
+        lead_in = LEAD_INS.get(container.streams[source.sound.index].codec_context.name, 0) / source.sound.rate
+        source.sound.first, source.sound.last = source.sound.first - lead_in, source.sound.last - lead_in
     if container.format.flags & Flags.no_timestamps.value and source.picture:
         # A raw stream: the times are the demuxer's guess, the rate that its header tells is better.
         track = source.picture
@@ -130,9 +152,19 @@ def _read(container: av.container.InputContainer, sound_track: int | None) -> So
     if not found:
         return Source(error="it holds no picture and no sound")
     source.start = min(track.first for track in found)
+    if source.picture and 0 < source.picture.first - source.start <= LARGEST_LEAD_IN:
+        source.start = source.picture.first
     source.duration = max(track.last for track in found) - source.start
     source.promised = (container.duration or 0) / av.time_base
     return source
+
+
+def _comes_out(packet: av.Packet) -> bool:
+    """Whether a picture comes out of the decoder with this packet."""
+    try:
+        return bool(packet.decode())
+    except av.FFmpegError:
+        return False
 
 
 def _default(streams: list) -> av.stream.Stream:
@@ -144,13 +176,16 @@ def _note(track: Track, packet: av.Packet) -> None:
         return  # the end
     stamp = packet.dts if packet.pts is None else packet.pts
     time = float("nan") if stamp is None else float(stamp * packet.time_base)
+    if track.counted and track.times:
+        time = track.last
     if packet.is_keyframe:
         track.keys.append(len(track.times))
     track.times.append(time if not packet.is_discard else float("nan"))
     if stamp is None or packet.is_discard:
         return
     track.first = min(track.first, time)
-    track.last = max(track.last, time + float((packet.duration or 0) * packet.time_base))
+    duration = 1 / track.rate if track.ordered else float((packet.duration or 0) * packet.time_base)
+    track.last = max(track.last, time + duration)
     if packet.dts is None:
         return
     # Times of decoding rise even where pictures are stored before those that they are shown after.

@@ -27,6 +27,7 @@ from tests.sound import write_wav
 SECONDS, SIZE, SOUND_RATE = 6.0, (64, 48), 44100
 CUTS = ((0.0, 1.5), (2.3, 3.7), (4.1, 5.5))
 FRAME, LARGEST_SOUND_ERROR = 1 / 30, 0.02
+LEAD_IN = 0.1  # s, at most, of a codec of sound; such a film begins with its picture
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8")
 AAC, MP2, PCM = ("-c:a", "aac"), ("-c:a", "mp2"), ("-c:a", "pcm_s16le")
@@ -36,7 +37,7 @@ VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", 
 CONTAINERS = {
     "mp4": (*H264, *AAC), "mov": (*H264, *PCM), "mkv": (*H264, *PCM), "webm": (*VP9, "-c:a", "libopus"),
     "ts": (*H264, *AAC), "m2ts": (*H264, "-c:a", "ac3"), "flv": (*H264, *AAC),
-    "avi": ("-c:v", "mpeg4", "-q:v", "2", *PCM), "mpg": ("-c:v", "mpeg2video", "-q:v", "2", *MP2),
+    "avi": ("-c:v", "mpeg4", "-q:v", "2", *PCM), "h264.avi": (*H264, *AAC), "mpg": ("-c:v", "mpeg2video", "-q:v", "2", *MP2),
     "vob": ("-c:v", "mpeg2video", "-q:v", "2", *MP2), "wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
     "3gp": (*H264, *AAC), "ogv": (*VP8, "-c:a", "libopus"), "gif": (), "pipe.mkv": (*H264, *PCM), "h264": (*H264, "-an"),
 }  # fmt: skip
@@ -87,7 +88,7 @@ def beeps(film: Film) -> np.ndarray:
 
 def write_film(film: Film, folder: Path) -> Path | None:
     """Write the film; None if this ffmpeg cannot."""
-    sound, path = folder / "sound.wav", folder / f"film.{film.container.removeprefix('pipe.')}"
+    sound, path = folder / "sound.wav", folder / f"film.{film.container.split('.')[-1]}"
     write_wav(sound, beeps(film), SOUND_RATE)
     command = [ffmpeg_path(), "-y", "-loglevel", "error", "-itsoffset", str(film.picture[0])]
     command += ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "{}x{}".format(*SIZE), "-framerate", str(film.rate), "-i", "-"]
@@ -117,11 +118,12 @@ def film_start(film: Film, path: Path) -> float:
     ffmpeg shows the first picture, which tells its moment, and ffprobe how long after the beginning of the file it is shown:
     codecs that begin with a lead-in move the one, an edit list that leaves out a beginning the other.
     """
-    if film.container == "avi":
-        return min(film.picture[0], film.sound[0])  # its pictures are counted from 0, empty ones before the first too
+    if film.container.endswith("avi"):
+        return 0.0  # all is counted from there
     probe = [ffprobe_path(), "-v", "error", "-of", "json", str(path)]
     streams = json.loads(subprocess.run([*probe, "-show_streams"], capture_output=True, check=True).stdout)["streams"]
-    begins = min(float(stream.get("start_time", 0)) for stream in streams)
+    begins = {stream["codec_type"]: float(stream.get("start_time", 0)) for stream in streams}
+    begins = begins["video"] if 0 < begins["video"] - min(begins.values()) <= LEAD_IN else min(begins.values())
     first = ["-select_streams", "v", "-read_intervals", "%+#1", "-show_frames"]
     frames = json.loads(subprocess.run([*probe, *first], capture_output=True, check=True).stdout)["frames"]
     shown = float(frames[0].get("best_effort_timestamp_time", begins))
@@ -246,11 +248,11 @@ def can_tell(film: Film) -> bool:
     """Whether a container can say when the pictures of a film are shown."""
     if film.container in ("mpg", "vob", "h264") and film.uneven:
         return False  # MPEG-2 has one rate, a raw stream no times
-    if film.container == "h264" and film.picture[0] or film.container == "avi" and film.sound[0]:
-        return False  # pictures of the one and samples of the other are counted from 0
+    if film.container == "h264" and film.picture[0] or film.container.endswith("avi") and film.picture[0] + film.sound[0]:
+        return False  # pictures and samples are counted from 0
     if film.container == "ogv" and (film.uneven or film.picture[0]):
         return False  # ffmpeg writes copies of the first picture before it, and the time of a page of pictures alone
-    if film.container in ("avi", "h264") and film.offset:
+    if film.container in ("avi", "h264.avi", "h264") and film.offset:
         return False
     return not (film.container == "gif" and film.rate > 100)  # its unit is 1/100 s
 

@@ -124,7 +124,7 @@ def film_start(film: Film, path: Path) -> float:
     streams = json.loads(subprocess.run([*probe, "-show_streams"], capture_output=True, check=True).stdout)["streams"]
     begins = {stream["codec_type"]: float(stream.get("start_time", 0)) for stream in streams}
     begins = begins["video"] if 0 < begins["video"] - min(begins.values()) <= LEAD_IN else min(begins.values())
-    first = ["-select_streams", "v", "-read_intervals", "%+#1", "-show_frames"]
+    first = ["-select_streams", "v", "-read_intervals", "%+#60", "-show_frames"]
     frames = json.loads(subprocess.run([*probe, *first], capture_output=True, check=True).stdout)["frames"]
     shown = float(frames[0].get("best_effort_timestamp_time", begins))
     command = [ffmpeg_path(), "-v", "error", "-i", str(path), "-frames:v", "1", "-pix_fmt", "gray", "-f", "rawvideo", "-"]

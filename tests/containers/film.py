@@ -96,7 +96,9 @@ def write_film(film: Film, folder: Path) -> Path | None:
     if film.container not in ("gif", "h264"):
         command += ["-map", "1:a", "-ac", str(film.channels)]
     if film.uneven:
-        command += ["-vf", "select='lt(mod(t,2),1)+not(mod(n,3))'", "-fps_mode", "vfr"]
+        command += ["-vf", "select='lt(mod(t,2),1)+not(mod(n,3))'"]
+    if film.uneven or film.picture[0]:
+        command += ["-fps_mode", "vfr"]  # else some containers get copies of a picture where there is none
     command += CONTAINERS[film.container]
     if "libx264" in command:
         command += ["-bf", str(film.b_frames), "-x264-params", f"open-gop={int(film.open_group)}:scenecut=0"]
@@ -251,7 +253,7 @@ def can_tell(film: Film) -> bool:
     if film.container == "h264" and film.picture[0] or film.container.endswith("avi") and film.picture[0] + film.sound[0]:
         return False  # pictures and samples are counted from 0
     if film.container == "ogv" and (film.uneven or film.picture[0]):
-        return False  # ffmpeg writes copies of the first picture before it, and the time of a page of pictures alone
+        return False  # it holds the time of a page of pictures alone
     if film.container in ("avi", "h264.avi", "h264") and film.offset:
         return False
     return not (film.container == "gif" and film.rate > 100)  # its unit is 1/100 s

@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from pipeline.dataset import MODALITIES
-from pipeline.import_pickle import LABEL_KEYS, SPLITS
+from pipeline.feature_file import SPLITS
+from pipeline.import_pickle import LABEL_KEYS
 from pipeline.io import replacing
 
 ANNOTATIONS = ("Negative", "Neutral", "Positive")

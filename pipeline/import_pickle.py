@@ -19,7 +19,7 @@ which clips these are. Root attributes `source` and `source_sha256` name the fil
 
 import argparse
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,21 +28,21 @@ import h5py
 import numpy as np
 
 from features.statistics import mean_and_std
+from models.system import TASKS
+from pipeline.command import UserError, run_command
 from pipeline.dataset import MODALITIES, write_attributes, write_clips
+from pipeline.feature_file import SPLITS, FeatureFileError, check_splits, numbers, texts
 from pipeline.io import replacing
-from pipeline.unpickle import UnsafePickleError, read_pickle
+from pipeline.names import check_text
+from pipeline.padding import Spans, of_lengths, outermost, padding_side, used_steps, without_padding
+from pipeline.unpickle import read_pickle
 
-SPLITS = ("train", "valid", "test")
 LABEL_KEYS = ("regression_labels", "regression_labels_T", "regression_labels_A", "regression_labels_V")
 EMPTY_FLAGS = {"text": "empty_text", "audio": "no_audio", "vision": "no_vision"}
 # size in bytes, how its sha256 begins -> what it is
 KNOWN_FILES = {
     (1_228_189_774, "c9e20c13"): "matches the published CH-SIMS file unaligned_39.pkl (size, and prefix of the sha256)"
 }
-
-
-class FeatureFileError(ValueError):
-    """The feature file cannot be used; the message names split, key and cure."""
 
 
 @dataclass
@@ -62,67 +62,13 @@ class Clips:
         self.messages[clip].append(f"{self.video_id[clip]}/{self.clip_id[clip]}: {message}")
 
 
-def check_splits(content: object) -> dict[str, dict]:
-    """The content of a feature file, if it is a dict of the three splits.
+@dataclass
+class Modality:
+    """The side on which a modality is padded, and of each split its clips' spans and the rows with content outside them."""
 
-    Raises FeatureFileError if a split is missing, unknown or empty.
-    """
-    if not isinstance(content, dict) or not all(isinstance(split, dict) for split in content.values()):
-        raise FeatureFileError("not a dict of splits that are dicts; give a file as MMSA reads it")
-    for mode in content:
-        if mode not in SPLITS:
-            raise FeatureFileError(f"unknown split '{mode}'; the splits are {', '.join(SPLITS)}: rename it or take it out")
-    for mode in SPLITS:
-        if mode not in content:
-            raise FeatureFileError(f"no split '{mode}'; the file must have {', '.join(SPLITS)}")
-        if not len(entry(content, mode, "id")):
-            raise FeatureFileError(f"split '{mode}' has no clip; training needs clips in {', '.join(SPLITS)}")
-    return content
-
-
-def entry(content: dict[str, dict], mode: str, key: str) -> np.ndarray | list:
-    """What a split holds under a key, one entry per clip.
-
-    Raises FeatureFileError if the key is missing, or has not as many entries as there are ids.
-    """
-    split = content[mode]
-    for needed in ("id", key):
-        if needed not in split:
-            keys = ", ".join(map(str, split))
-            raise FeatureFileError(f"split '{mode}' has no key '{needed}' (it has {keys}); give a file as MMSA reads it")
-        if not isinstance(split[needed], list) and not getattr(split[needed], "ndim", 0):
-            raise FeatureFileError(f"split '{mode}', key '{needed}': neither an array nor a list; give one entry per clip")
-    if len(split[key]) != len(split["id"]):
-        raise FeatureFileError(
-            f"split '{mode}', key '{key}': {len(split[key])} entries for {len(split['id'])} ids; give one entry per clip"
-        )
-    return split[key]
-
-
-def numbers(content: dict[str, dict], mode: str, key: str, dimensions: int) -> np.ndarray:
-    """Like `entry`, as an array of numbers with so many dimensions; [clips, 1] is as good as [clips]."""
-    where = f"split '{mode}', key '{key}'"
-    values = entry(content, mode, key)
-    try:
-        values = np.asarray(values)
-        values = values.astype(np.float64) if values.dtype.kind == "O" else values
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FeatureFileError(f"{where}: not numbers of one shape ({error}); correct the entry, or pad it") from error
-    if dimensions == 1 and values.size == len(values):
-        values = values.reshape(-1)
-    if values.dtype.kind not in "fiu" or values.ndim != dimensions or 0 in values.shape:
-        raise FeatureFileError(f"{where}: {values.dtype} of shape {values.shape}; give numbers with {dimensions} dimension(s)")
-    return values
-
-
-def texts(content: dict[str, dict], mode: str, key: str) -> list[str]:
-    """Like `entry`, as texts; byte strings are read as UTF-8."""
-    values = entry(content, mode, key)
-    values = values.tolist() if isinstance(values, np.ndarray) else values
-    values = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in values]
-    if not all(isinstance(item, str) for item in values):
-        raise FeatureFileError(f"split '{mode}', key '{key}': not all entries are texts; correct them")
-    return values
+    padding: str
+    spans: dict[str, Spans]
+    outside: dict[str, np.ndarray]
 
 
 def clips_of(content: dict[str, dict], label_range: tuple[float, float]) -> Clips:
@@ -134,6 +80,7 @@ def clips_of(content: dict[str, dict], label_range: tuple[float, float]) -> Clip
     for mode in SPLITS:
         ids = texts(content, mode, "id")
         for name in ids:
+            check_id(name, mode)
             video_id, mark, clip_id = name.rpartition("$_$")
             if not mark:
                 raise FeatureFileError(f"split '{mode}', key 'id': '{name}' is not <video_id>$_$<clip_id>; correct the id")
@@ -145,12 +92,43 @@ def clips_of(content: dict[str, dict], label_range: tuple[float, float]) -> Clip
         clips.labels = np.concatenate([clips.labels, np.stack(columns, axis=1)])
     clips.flags = [[] for _ in clips.mode]
     clips.messages = [[] for _ in clips.mode]
+    flag_odd_texts(clips)
     seen: set[tuple[str, str]] = set()
     for i, name in enumerate(zip(clips.video_id, clips.clip_id, strict=True)):
         if name in seen:
             clips.flag(i, "duplicate_id", "this id occurs more than once in the file; ask its authors")
         seen.add(name)
     return clips
+
+
+def check_id(name: str, mode: str) -> None:
+    """Raise FeatureFileError if an id holds what cannot be kept."""
+    try:
+        check_text(name)
+    except ValueError as error:
+        raise FeatureFileError(f"split '{mode}', key 'id': {ascii(name)}: {error}; correct the id") from error
+
+
+def flag_odd_texts(clips: Clips) -> None:
+    """Put U+FFFD in the place of characters that no text has, and flag the clip."""
+    for i, text in enumerate(clips.text):
+        try:
+            check_text(text)
+        except ValueError as error:
+            clips.text[i] = "".join("\ufffd" if letter == "\0" or "\ud800" <= letter <= "\udfff" else letter for letter in text)
+            clips.flag(i, "odd_text", f"{error}, U+FFFD stands for it; correct the text")
+
+
+def check_tasks(clips: Clips, tasks: Collection[str]) -> None:
+    """Raise FeatureFileError unless every split has a label of each of these tasks."""
+    for task in tasks:
+        place = TASKS.index(task)
+        for mode in SPLITS:
+            if np.isnan(clips.labels[np.array(clips.mode) == mode, place]).all():
+                raise FeatureFileError(
+                    f"split '{mode}' has no {LABEL_KEYS[place]}; name the labels that the file has in the config "
+                    "(`features_file: {tasks: [M]}` for the multimodal one alone)"
+                )
 
 
 def labels_of(content: dict[str, dict], mode: str, key: str, ids: list[str], label_range: tuple[float, float]) -> np.ndarray:
@@ -168,11 +146,6 @@ def labels_of(content: dict[str, dict], mode: str, key: str, ids: list[str], lab
     return labels
 
 
-def steps_used(used: np.ndarray) -> np.ndarray:
-    """Steps up to the last used one, of a mask [shape=(clips, steps)]; 0 where none is."""
-    return np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0)
-
-
 def text_mask(content: dict[str, dict], mode: str) -> np.ndarray | None:
     """Where text_bert has tokens [shape=(clips, steps)], or None without that key."""
     if "text_bert" not in content[mode]:
@@ -186,26 +159,49 @@ def text_mask(content: dict[str, dict], mode: str) -> np.ndarray | None:
     return tokens[:, 1] != 0
 
 
-def lengths_of(content: dict[str, dict], mode: str, modality: str) -> np.ndarray:
-    """Steps of each clip without the padding [shape=(clips,)], from the first of these that the file has.
+def stated_lengths(content: dict[str, dict], mode: str, modality: str, aligned: bool) -> np.ndarray | None:
+    """`<modality>_lengths` [shape=(clips,)], or None without that key.
 
-    The mask of text_bert for text; `<modality>_lengths`; the lengths of the text, if the modality is aligned with it (has
-    as many steps); the last step that is not zero. A file that was aligned later may still carry the lengths of before:
-    those beyond the steps do not count.
+    A file that was aligned later may still carry the lengths of before: if one exceeds the steps, none counts.
     """
-    values = numbers(content, mode, modality, 3)
-    mask = text_mask(content, mode)
-    if modality == "text" and mask is not None:
-        return steps_used(mask)
-    steps = values.shape[1]
-    aligned = modality != "text" and steps == numbers(content, mode, "text", 3).shape[1]
-    if f"{modality}_lengths" in content[mode]:
-        lengths = numbers(content, mode, f"{modality}_lengths", 1).astype(np.int64)
-        if (lengths < 0).any():
-            raise FeatureFileError(f"split '{mode}', key '{modality}_lengths': a negative length; correct it")
-        if not aligned or lengths.max() <= steps:
-            return np.minimum(lengths, steps)
-    return lengths_of(content, mode, "text") if aligned else steps_used((values != 0).any(axis=2))
+    if f"{modality}_lengths" not in content[mode]:
+        return None
+    lengths = numbers(content, mode, f"{modality}_lengths", 1).astype(np.int64)
+    if (lengths < 0).any():
+        raise FeatureFileError(f"split '{mode}', key '{modality}_lengths': a negative length; correct it")
+    steps = numbers(content, mode, modality, 3).shape[1]
+    return None if aligned and lengths.max() > steps else lengths
+
+
+def spans_of(content: dict[str, dict], modality: str) -> Modality:
+    """Where the clips lie in the padded arrays of a modality, from the first of these that the file has.
+
+    The mask of text_bert for text; `<modality>_lengths`; the spans of the text, if the modality is aligned with it (has as
+    many steps); what is left without the steps of zeros on the side of the padding.
+    """
+    used = {mode: text_mask(content, mode) if modality == "text" else None for mode in SPLITS}
+    masked = {mode for mode in SPLITS if used[mode] is not None}
+    for mode in SPLITS:
+        if mode not in masked:
+            used[mode] = used_steps(numbers(content, mode, modality, 3))
+    result = Modality(padding_side(used.values()), {}, {})
+    for mode in SPLITS:
+        steps = used[mode].shape[1]
+        aligned = modality != "text" and steps == numbers(content, mode, "text", 3).shape[1]
+        lengths = None if mode in masked else stated_lengths(content, mode, modality, aligned)
+        result.outside[mode] = np.zeros(len(used[mode]), np.int64)
+        if mode in masked:
+            result.spans[mode] = outermost(used[mode])
+        elif lengths is not None:
+            result.spans[mode] = of_lengths(lengths, steps, result.padding)
+            clips, rows = np.nonzero(used[mode] & ~result.spans[mode].inside(steps))
+            finite = np.isfinite(numbers(content, mode, modality, 3)[clips, rows]).all(axis=1)
+            np.add.at(result.outside[mode], clips[finite & (lengths[clips] > 0)], 1)  # without any it is flagged as empty
+        elif aligned:
+            result.spans[mode] = spans_of(content, "text").spans[mode]
+        else:
+            result.spans[mode] = without_padding(used[mode], result.padding)
+    return result
 
 
 def statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -215,41 +211,42 @@ def statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(mean), np.concatenate(std)
 
 
-def write_modality(
-    file: h5py.File, modality: str, take: Callable[[str], np.ndarray], lengths: dict[str, np.ndarray], clips: Clips
-) -> None:
+def write_modality(file: h5py.File, name: str, take: Callable[[str], np.ndarray], modality: Modality, clips: Clips) -> None:
     """Write values, offsets and train statistics of one modality, split by split.
 
-    `take` gives the padded array of a split and keeps no hold of it; `lengths` are those of its clips, by split. Clips with
-    frames that are absent or not finite are flagged.
+    `take` gives the padded array of a split and keeps no hold of it. Clips with frames that are absent, not finite, or left
+    out although they have content, are flagged.
     """
-    group = file.create_group(modality)
+    group = file.create_group(name)
+    lengths = {mode: modality.spans[mode].lengths for mode in SPLITS}
     used = {mode: np.maximum(lengths[mode], 1) for mode in SPLITS}
     offsets = np.cumsum([0, *np.concatenate(list(used.values()))]).astype(np.int64)
     first_clip = 0
     for mode in SPLITS:
         padded = take(mode)
         count = len(padded)
-        frames = padded[np.arange(padded.shape[1]) < used[mode][:, None]].astype(np.float32)
+        frames = padded[modality.spans[mode].inside(padded.shape[1])].astype(np.float32)
         del padded
         if mode == "train":
             group.create_dataset("values", (int(offsets[-1]), frames.shape[1]), np.float32)
         if frames.shape[1] != group["values"].shape[1]:
             raise FeatureFileError(
-                f"split '{mode}', key '{modality}': {frames.shape[1]} columns, but split 'train' has {group['values'].shape[1]}"
+                f"split '{mode}', key '{name}': {frames.shape[1]} columns, but split 'train' has {group['values'].shape[1]}"
                 "; give all splits the same features"
             )
         clip_of_frame = np.repeat(np.arange(count), used[mode])
         broken = ~np.isfinite(frames)
         for clip, bad in zip(*np.unique(clip_of_frame[broken.any(axis=1)], return_counts=True), strict=True):
+            message = f"{bad} of {used[mode][clip]} {name} frames hold values that are not finite; the train mean replaces them"
+            clips.flag(first_clip + clip, f"{name}_not_finite", message)
+        for clip in np.flatnonzero(modality.outside[mode]):
             message = (
-                f"{bad} of {used[mode][clip]} {modality} frames hold values that are not finite; the train mean replaces them"
+                f"{modality.outside[mode][clip]} {name} frames with content lie beyond its length in `{name}_lengths` and are "
+                "left out; correct the length"
             )
-            clips.flag(first_clip + clip, f"{modality}_not_finite", message)
+            clips.flag(first_clip + clip, f"{name}_beyond_length", message)
         for clip in np.flatnonzero(lengths[mode] < 1):
-            clips.flag(
-                first_clip + clip, EMPTY_FLAGS[modality], f"no {modality} frame in the file; the train mean stands for it"
-            )
+            clips.flag(first_clip + clip, EMPTY_FLAGS[name], f"no {name} frame in the file; the train mean stands for it")
         broken |= (lengths[mode] < 1)[clip_of_frame][:, None]
         frames[broken] = np.nan
         if mode == "train":
@@ -259,7 +256,8 @@ def write_modality(
         group["values"][offsets[first_clip] : offsets[first_clip + count]] = frames
         first_clip += count
     group["offsets"] = offsets
-    group.attrs["columns"] = [f"{modality}_{i}" for i in range(group["values"].shape[1])]
+    group.attrs["padding"] = modality.padding
+    group.attrs["columns"] = [f"{name}_{i}" for i in range(group["values"].shape[1])]
 
 
 def release(content: dict[str, dict], modality: str, mode: str) -> np.ndarray:
@@ -269,24 +267,25 @@ def release(content: dict[str, dict], modality: str, mode: str) -> np.ndarray:
     return values
 
 
-def token_ids(content: dict[str, dict], lengths: dict[str, np.ndarray]) -> np.ndarray | None:
+def token_ids(content: dict[str, dict], spans: dict[str, Spans]) -> np.ndarray | None:
     """int32 token ids of all clips one after the other, or None if the file has no text_bert."""
     if not all("text_bert" in content[mode] for mode in SPLITS):
         return None
     parts = []
     for mode in SPLITS:
         ids = numbers(content, mode, "text_bert", 3)[:, 0]
-        parts.append(ids[np.arange(ids.shape[1]) < np.maximum(lengths[mode], 1)[:, None]].astype(np.int32))
+        parts.append(ids[spans[mode].inside(ids.shape[1])].astype(np.int32))
     return np.concatenate(parts)
 
 
-def write_dataset(file: h5py.File, content: dict[str, dict], label_range: tuple[float, float]) -> Clips:
+def write_dataset(file: h5py.File, content: dict[str, dict], label_range: tuple[float, float], tasks: Collection[str]) -> Clips:
     """Write everything but the root attributes; `content` is emptied on the way, since it may be large."""
     clips = clips_of(content, label_range)
-    lengths = {modality: {mode: lengths_of(content, mode, modality) for mode in SPLITS} for modality in MODALITIES}
-    ids = token_ids(content, lengths["text"])
-    for modality in MODALITIES:
-        write_modality(file, modality, partial(release, content, modality), lengths[modality], clips)
+    check_tasks(clips, tasks)
+    modalities = {name: spans_of(content, name) for name in MODALITIES}
+    ids = token_ids(content, modalities["text"].spans)
+    for name, modality in modalities.items():
+        write_modality(file, name, partial(release, content, name), modality, clips)
     if ids is not None:
         file["text/token_ids"] = ids
     write_clips(file, vars(clips), clips.labels, clips.flags, clips.messages)
@@ -301,7 +300,14 @@ def recognise(size: int, sha256: str) -> str:
     return "unknown file"
 
 
-def import_features(features: Path, corpus: str, label_range: tuple[float, float], encoder: str, output: str | Path) -> None:
+def import_features(
+    features: Path,
+    corpus: str,
+    label_range: tuple[float, float],
+    encoder: str,
+    output: str | Path,
+    tasks: Collection[str] = ("M",),
+) -> None:
     """Write dataset.h5 of a feature file and print what was found.
 
     Parameters
@@ -316,6 +322,8 @@ def import_features(features: Path, corpus: str, label_range: tuple[float, float
         The text encoder of whose vocabulary text_bert is; '' if unknown.
     output : str or Path
         dataset.h5.
+    tasks : collection of str
+        Labels that the file must have, of M, T, A, V.
 
     Raises
     ------
@@ -329,7 +337,7 @@ def import_features(features: Path, corpus: str, label_range: tuple[float, float
     print(f"{features}: sha256 {sha256}, {recognise(features.stat().st_size, sha256)}")
     content = check_splits(read_pickle(features))
     with replacing(output) as temporary, h5py.File(temporary, "w") as file:
-        clips = write_dataset(file, content, label_range)
+        clips = write_dataset(file, content, label_range, tasks)
         write_attributes(file, corpus, label_range, Path(encoder).name)
         file.attrs["source"], file.attrs["source_sha256"] = features.name, sha256
         tokens = "with" if "token_ids" in file["text"] else "without"
@@ -342,17 +350,16 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True, help="the feature file, a pickle")
     parser.add_argument("--corpus", required=True, help="name of the corpus, printed in every table")
     parser.add_argument("--label-range", nargs=2, type=float, required=True, metavar=("LOW", "HIGH"))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["M"], help="labels that the file must have")
     parser.add_argument("--encoder", default="", help="the text encoder of whose vocabulary text_bert is; '' if unknown")
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     label_range = tuple(arguments.label_range)
     try:
-        import_features(arguments.features, arguments.corpus, label_range, arguments.encoder, arguments.output)
+        import_features(arguments.features, arguments.corpus, label_range, arguments.encoder, arguments.output, arguments.tasks)
     except FeatureFileError as error:
-        raise SystemExit(f"error: {arguments.features}: {error}") from error
-    except (UnsafePickleError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+        raise UserError(f"{arguments.features}: {error}") from error
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.command import UserError
+
 TYPES = re.compile(r"[biufcSUO]\d{0,9}")  # truth values, numbers, byte strings, texts, objects; no records or dates
 
 
-class UnsafePickleError(ValueError):
+class UnsafePickleError(UserError):
     """The file holds something else than arrays, texts and numbers, or is damaged; the message names it."""
 
 
@@ -28,15 +30,19 @@ class _Type:
     __slots__ = ("dtype",)
 
     def __init__(self, name: object, *_: object) -> None:
+        name = _text(name)
         if not isinstance(name, str) or not TYPES.fullmatch(name) or not np.dtype(name).itemsize:
             raise UnsafePickleError(f"a dtype {name!r:.40}")
         self.dtype = np.dtype(name)
 
     def __setstate__(self, state: object) -> None:
         # (version, byte order, subarray, names, fields, size, alignment, flags ...): only the byte order is taken over.
-        if not isinstance(state, tuple) or len(state) < 5 or state[1] not in ("<", ">", "|", "=") or any(state[2:5]):
+        if not isinstance(state, tuple) or len(state) < 5 or any(state[2:5]):
             raise UnsafePickleError("a dtype with fields or an unknown state")
-        self.dtype = self.dtype.newbyteorder(state[1])
+        order = _text(state[1])
+        if order not in ("<", ">", "|", "="):
+            raise UnsafePickleError("a dtype with an unknown byte order")
+        self.dtype = self.dtype.newbyteorder(order)
 
 
 class _Array(np.ndarray):
@@ -47,8 +53,6 @@ class _Array(np.ndarray):
             raise UnsafePickleError("an array with an unknown state")
         _, shape, kind, fortran, data = state
         dtype, count = _dtype_of(kind), _count_of(shape)
-        if isinstance(data, str):
-            data = data.encode("latin1")  # bytes written by Python 2
         if dtype.kind != "O":
             _check_data(data, dtype, count)
         elif not isinstance(data, list) or len(data) != count:
@@ -69,6 +73,11 @@ class _Recipe:
 
     def __setstate__(self, state: object) -> None:
         raise UnsafePickleError("a state for a function")
+
+
+def _text(name: object) -> object:
+    """The byte strings of Python 2 as text."""
+    return name.decode("latin1") if isinstance(name, bytes) else name
 
 
 def _dtype_of(kind: object) -> np.dtype:
@@ -101,8 +110,6 @@ def _array_of_buffer(buffer: object, kind: object, shape: object, order: object)
 
 
 def _scalar(kind: object, data: object) -> object:
-    if isinstance(data, str):
-        data = data.encode("latin1")
     return _array_of_buffer(data, kind, (1,), "C")[0]
 
 
@@ -128,6 +135,13 @@ for _core in ("numpy.core", "numpy._core"):  # before and since numpy 2
     ALLOWED[f"{_core}.numeric", "_frombuffer"] = _array_of_buffer
 
 
+def _keys_as_text(content: object) -> object:
+    """A dict of dicts with byte strings among its keys as one with texts, all else as it is."""
+    if not isinstance(content, dict):
+        return content
+    return {_text(key): _keys_as_text(value) for key, value in content.items()}
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable:
         make = ALLOWED.get((module, name))
@@ -141,6 +155,8 @@ class _Unpickler(pickle.Unpickler):
 
 def read_pickle(path: str | Path) -> object:
     """Read a pickle of dicts, lists, texts, numbers and numpy arrays, of protocol 0 to 5, also one written by Python 2.
+
+    What Python 2 calls `str` are byte strings here, but for the keys of dicts.
 
     Parameters
     ----------
@@ -161,7 +177,7 @@ def read_pickle(path: str | Path) -> object:
     copyreg.clear_extension_cache()
     with open(path, "rb") as file:
         try:
-            return _Unpickler(file, encoding="latin1").load()
+            return _keys_as_text(_Unpickler(file, encoding="bytes").load())
         except UnsafePickleError as error:
             raise UnsafePickleError(
                 f"{path}: refused, the file holds {error}; a feature file holds only numpy arrays, lists, texts and numbers: "

@@ -130,6 +130,84 @@ def test_without_lengths_and_text_bert_the_last_step_that_is_not_zero_counts(tmp
         assert "token_ids" not in file["text"]
 
 
+def pad_left(content, modality, lengths):
+    """Each clip's values at the end of the steps."""
+    for split in content.values():
+        steps = SHAPES[modality][0]
+        for i in range(len(split["id"])):
+            shift = steps - lengths(i, steps)
+            split[modality][i] = np.roll(split[modality][i], shift, axis=0)
+            if modality == "text" and "text_bert" in split:
+                split["text_bert"][i] = np.roll(split["text_bert"][i], shift, axis=1)
+
+
+def length_of(i, steps):
+    return 2 + i % (steps - 2)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("tokens", [True, False])
+def test_padding_before_the_clips_goes_too(tmp_path, content, imported, stated, tokens):
+    """As in the files of MulT: the zeros stand at the beginning."""
+    expected = {mode: {name: split[name].copy() for name in (*SHAPES, "text_bert")} for mode, split in content.items()}
+    for modality in SHAPES:
+        pad_left(content, modality, length_of)
+    for split in content.values():
+        if not stated:
+            del split["audio_lengths"], split["vision_lengths"]
+        if not tokens:
+            del split["text_bert"]
+    assert ", 0 with flags" in imported(content)
+    for modality, (steps, _) in SHAPES.items():
+        for mode, i, values in clip_values(tmp_path, modality):
+            np.testing.assert_array_equal(values, expected[mode][modality][i, : length_of(i, steps)])
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert [file[modality].attrs["padding"] for modality in SHAPES] == ["left"] * 3
+        if tokens:
+            ids = [expected[mode]["text_bert"][i, 0] for mode, clips in COUNTS.items() for i in range(clips)]
+            np.testing.assert_array_equal(file["text/token_ids"][:], np.concatenate([row[row > 0] for row in ids]))
+
+
+def test_each_modality_has_its_own_side_and_an_aligned_one_that_of_the_text(tmp_path, content, imported):
+    pad_left(content, "text", length_of)
+    for split in content.values():
+        split["vision"] = np.ones((len(split["id"]), SHAPES["text"][0], 70), np.float32)
+        split["vision_lengths"] = [400] * len(split["id"])
+    imported(content)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert [file[modality].attrs["padding"] for modality in ("text", "audio")] == ["left", "right"]
+        np.testing.assert_array_equal(file["vision/offsets"][:], file["text/offsets"][:])
+
+
+def test_content_beyond_the_stated_length_is_flagged(tmp_path, content, imported):
+    content["valid"]["audio_lengths"][1] -= 1
+    imported(content)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert file["clips/flags"].asstr()[:].tolist() == ["audio_beyond_length" if i == 6 else "" for i in range(10)]
+        assert "video_0001/0001: 1 audio frames with content lie beyond" in file["clips/message"].asstr()[6]
+
+
+def test_characters_that_no_text_has(tmp_path, content, imported):
+    content["train"]["raw_text"][2] = "好\0听"
+    content["test"]["raw_text"][0] = "好\ud800听"
+    imported(content)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        texts, flags = file["clips/text"].asstr()[:].tolist(), file["clips/flags"].asstr()[:].tolist()
+        assert texts[2] == texts[8] == "好\ufffd听" and flags == ["odd_text" if i in (2, 8) else "" for i in range(10)]
+        assert "video_0000/0002" in file["clips/message"].asstr()[2]
+
+
+def test_labels_that_were_promised_must_be_there(tmp_path, content):
+    del content["valid"]["regression_labels_A"]
+    features = tmp_path / "f.pkl"
+    features.write_bytes(pickle.dumps(content, 4))
+    import_features(features, "corpus", (-1.0, 1.0), "", tmp_path / "dataset.h5", "MTV")
+    with pytest.raises(
+        FeatureFileError, match=r"split 'valid' has no regression_labels_A; name the labels .*`features_file: {t"
+    ):
+        import_features(features, "corpus", (-1.0, 1.0), "", tmp_path / "dataset.h5", "MTAV")
+
+
 def test_mosi_has_no_unimodal_labels_and_other_types(tmp_path, content, imported):
     for split in content.values():
         for key in LABEL_KEYS[1:]:
@@ -137,12 +215,13 @@ def test_mosi_has_no_unimodal_labels_and_other_types(tmp_path, content, imported
         split["regression_labels"] = (3 * split["regression_labels"].astype(np.float64))[:, None]
         split["id"] = [name.encode() for name in split["id"]]
         split["audio"] = split["audio"].astype(np.float64)
-        split["raw_text"] = split["raw_text"].tolist()
+        split["raw_text"] = [text.encode() for text in split["raw_text"]]
     imported(content, label_range=(-3.0, 3.0))
     with h5py.File(tmp_path / "dataset.h5") as file:
         assert np.isnan(file["labels"][:, 1:]).all()
         np.testing.assert_allclose(file["labels"][:5, 0], [-2.4, -1.2, 0, 1.2, 2.4], atol=1e-6)
         assert file["audio/values"].dtype == np.float32 and file["clips/video_id"].asstr()[0] == "video_0000"
+        assert file["clips/text"].asstr()[0] == "我不想 train 0"
 
 
 def test_values_that_are_not_finite_and_empty_clips_are_replaced_and_flagged(tmp_path, content, imported):
@@ -202,6 +281,7 @@ def put(value, *path):
         (put(np.ones((3, 3, 5)), "valid", "text_bert"), "split 'valid', key 'text_bert': shape .3, 3, 5.* must be .3, 3, 6"),
         (put([2.0, 0.0, 0.0], "valid", "regression_labels_A"), r"'regression_labels_A': 2.0 of clip video_0001\$_\$0000 is o"),
         (put(["a", "b$_$c", "d$_$e"], "valid", "id"), "split 'valid', key 'id': 'a' is not"),
+        (put(["a$_$1", "b\0$_$2", "c$_$3"], "valid", "id"), r"key 'id': 'b\\x00\$_\$2': it holds a char.*correct"),
         (put([1, 2, 3], "valid", "raw_text"), "split 'valid', key 'raw_text': not all entries are texts"),
         (put([2, -1, 2], "valid", "audio_lengths"), "split 'valid', key 'audio_lengths': a negative length"),
         (put(7, "valid", "text"), "split 'valid', key 'text': neither an array nor a list"),

@@ -56,6 +56,13 @@ def test_a_file_of_python_2_is_read(tmp_path):
     np.testing.assert_array_equal(read_pickle(written(tmp_path, data))["x"], np.array([1, -2], np.float32))
 
 
+def test_texts_of_python_2_are_utf_8(tmp_path):
+    """{'text': ['我不想', u'caf\u00e9']} as Python 2 writes it: `str` is a byte string, `unicode` a text."""
+    word = "我不想".encode()
+    data = b"\x80\x02}U\x04text](U" + bytes([len(word)]) + word + b"X\x05\x00\x00\x00caf\xc3\xa9es."
+    assert read_pickle(written(tmp_path, data)) == {"text": ["我不想".encode(), "café"]}
+
+
 class Call:
     """Pickles as a call of `function` with `arguments`."""
 

@@ -1,13 +1,15 @@
 # REQUIRED INPUTS: the published feature file, if the config has `features_file`; for the export <build>/dataset.h5.
 # OUTPUTS: <build>/dataset.h5 of that file; <results>/features.pkl.
 
+FEATURE_FILE = [f"pipeline/{name}.py" for name in ("feature_file", "padding", "unpickle")]
+
 if FEATURES_FILE:
 
     rule import_pickle:
         """Making the data set of a published feature file"""
         input:
             script="pipeline/import_pickle.py",
-            modules=["pipeline/dataset.py", "pipeline/unpickle.py", *code_of("pipeline/import_pickle.py")],
+            modules=[*FEATURE_FILE, "pipeline/dataset.py", "pipeline/names.py", *code_of("pipeline/import_pickle.py")],
         output:
             "<build>/dataset.h5",
         params:
@@ -15,19 +17,20 @@ if FEATURES_FILE:
             stamps=stamps_of([FEATURES_FILE["path"]]),
             corpus=config["corpus"],
             label_range=config["label_range"],
+            tasks=FEATURES_FILE["tasks"],
             encoder=ENCODER,
         log:
             "<logs>/import_pickle.log",
         shell:
             "python -m pipeline.import_pickle --features {params.features:q} --corpus {params.corpus:q}"
-            " --label-range {params.label_range} --encoder {params.encoder:q} --output {output:q} > {log:q} 2>&1"
+            " --label-range {params.label_range} --tasks {params.tasks} --encoder {params.encoder:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule export_pickle:
     """Giving the data set as a feature file that MMSA reads"""
     input:
         script="pipeline/export_pickle.py",
-        modules=["pipeline/import_pickle.py"],  # it knows the keys
+        modules=["pipeline/import_pickle.py", "pipeline/feature_file.py"],  # they know the keys
         dataset="<build>/dataset.h5",
     output:
         "<results>/features.pkl",

@@ -10,7 +10,8 @@ success 0, where OpenFace writes zeros: they become NaN.  The frame rate of the 
 
 Flags: `no_features` (no CSV file, or one without rows) and `unreadable_csv` (not a table, or columns are missing), both
 with no rows; `no_eye_landmarks` and `no_gaze_angles` (a file of an older OpenFace: NaN there); `several_faces` (one was
-taken); `no_face`, `face_in_few_frames`.
+taken); `no_face`, `face_in_few_frames`; `features_cut_off` (fewer frames than the clip is long); `no_time_stamps` (they do
+not rise, as in files made of single pictures).
 """
 
 import argparse
@@ -22,7 +23,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.openface import COLUMNS, UNITS
+from pipeline.command import UserError, run_command
 from pipeline.manifest import rows_of_video
+from pipeline.source import probe
 from pipeline.store import ClipFeatures, StoreAttributes, write_store
 
 LEADING = ["frame", "timestamp", "confidence", "success"]
@@ -34,9 +37,10 @@ OPTIONAL = {
 TIMESTAMP_ERROR = 0.0011  # s, of the difference of two timestamps in milliseconds
 FEW_FRAMES = 0.5
 FRAME_RATE = 30.0  # Hz
+LARGEST_GAP = 0.1  # s, of a clip that may be missing without a word, or 2 % of it
 
 
-class UnreadableFile(ValueError):
+class UnreadableFile(UserError):
     """A CSV file that cannot be used; the message says why, and the cure."""
 
 
@@ -68,7 +72,10 @@ def read_table(path: Path) -> pd.DataFrame:
         If it is not a table of numbers with the columns that every version of OpenFace writes.
     """
     try:
-        table = pd.read_csv(path, na_values=["-nan(ind)", "nan(ind)"], skipinitialspace=True)
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.readline() + file.readline()
+        form = {"sep": ";", "decimal": "," if "," in head else "."} if ";" in head else {}  # as spreadsheets save it
+        table = pd.read_csv(path, na_values=["-nan(ind)", "nan(ind)"], skipinitialspace=True, encoding="utf-8-sig", **form)
     except (ValueError, OSError) as error:  # pandas' own errors, and those of the encoding, are ValueErrors
         raise UnreadableFile(f"{path} is no CSV file ({str(error).strip()}); run OpenFace again") from error
     table.columns = table.columns.str.strip()
@@ -99,13 +106,22 @@ def longest_face(table: pd.DataFrame) -> int:
     return int(seen.groupby(table["face_id"]).sum().idxmax())
 
 
-def clip_features(path: Path, where: str) -> tuple[ClipFeatures, Span | None]:
-    """Features, flags and message of a clip, and its span if there is more than one frame.
+def expected_seconds(row: pd.Series) -> float:
+    """How long a clip of the manifest is, s; NaN if nothing tells it."""
+    if not pd.isna(row["start"]):
+        return row["end"] - row["start"]
+    picture = probe(row["path"]).picture if row["path"] and Path(row["path"]).is_file() else None
+    return picture.last - picture.first if picture else np.nan
+
+
+def clip_features(path: Path, where: str, seconds: float) -> tuple[ClipFeatures, Span | None]:
+    """Features, flags and message of a clip, and its span if there is more than one frame and its time stamps rise.
 
     Parameters
     ----------
     path : Path, of its CSV file
     where : str, video and clip, for the message
+    seconds : float, how long the clip is, or NaN
     """
     if not path.is_file():
         cure = "run OpenFace on the clip and put the file there, or leave the clip out of the manifest"
@@ -114,7 +130,7 @@ def clip_features(path: Path, where: str) -> tuple[ClipFeatures, Span | None]:
         table = read_table(path)
         if table.empty:
             return nothing("no_features", f"{where}: {path} has no rows; run OpenFace on the clip again"), None
-        return one_face(table, path, where)
+        return one_face(table, path, where, seconds)
     except UnreadableFile as error:
         return nothing("unreadable_csv", f"{where}: {error}"), None
 
@@ -125,13 +141,23 @@ def nothing(flag: str, message: str) -> ClipFeatures:
     return ClipFeatures(np.zeros((0, len(COLUMNS)), np.float32), extras, [flag], message)
 
 
-def one_face(table: pd.DataFrame, path: Path, where: str) -> tuple[ClipFeatures, Span | None]:
+def one_face(table: pd.DataFrame, path: Path, where: str, seconds: float) -> tuple[ClipFeatures, Span | None]:
     """Features and span of a file with rows; a frame in which the face taken has no row becomes one without a face."""
     remarks = []
     table = table.assign(face_id=table.get("face_id", 0))
     first, last = table["frame"].idxmin(), table["frame"].idxmax()
     start, steps = int(table["frame"][first]), int(table["frame"][last] - table["frame"][first])
-    span = Span(steps, float(table["timestamp"][last] - table["timestamp"][first])) if steps else None
+    span = None
+    if (np.diff(table.drop_duplicates("frame").sort_values("frame")["timestamp"]) <= 0).any():
+        remarks.append(
+            ("no_time_stamps", "the time stamps of its frames do not rise; run OpenFace on a video, not on pictures")
+        )
+    elif steps:
+        span = Span(steps, float(table["timestamp"][last] - table["timestamp"][first]))
+    covered = (steps + 1) / (span.rate if span else FRAME_RATE)
+    if covered < seconds - max(LARGEST_GAP, 0.02 * seconds):
+        message = f"{path} covers {covered:.2f} of {seconds:.2f} s; run OpenFace on the whole clip"
+        remarks.append(("features_cut_off", message))
     if table["face_id"].nunique() > 1:
         taken = longest_face(table)
         counts = ", ".join(f"face_id {face:g}: {count} rows" for face, count in table["face_id"].value_counts().items())
@@ -172,7 +198,7 @@ def frame_rate_of(spans: dict[str, Span]) -> float:
 
     Raises
     ------
-    ValueError
+    UserError
         If they do not share one.
     """
     if not spans:
@@ -184,7 +210,7 @@ def frame_rate_of(spans: dict[str, Span]) -> float:
         for clip_id, span in spans.items():
             clips.setdefault(f"{span.rate:.3g} Hz", []).append(clip_id)
         listed = "; ".join(f"{rate}: {', '.join(clip_ids)}" for rate, clip_ids in clips.items())
-        raise ValueError(f"clips of different frame rate ({listed}); bring their videos to one rate and run OpenFace again")
+        raise UserError(f"clips of different frame rate ({listed}); bring their videos to one rate and run OpenFace again")
     rate = sum(span.steps for span in spans.values()) / max(sum(span.seconds for span in spans.values()), TIMESTAMP_ERROR)
     return float(round(rate)) if lowest <= round(rate) <= highest else round(rate, 3)
 
@@ -200,21 +226,23 @@ def extract(rows: pd.DataFrame, folder: Path, output: Path) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         If the clips differ in their frame rate.
     """
     video_id = rows["video_id"].iloc[0]
     clips, spans = {}, {}
-    for clip_id in tqdm(rows["clip_id"], desc=f"vision {video_id}", unit="clip"):
-        clips[clip_id], span = clip_features(folder / f"{clip_id}.csv", f"{video_id}/{clip_id}")
+    for _, row in tqdm(rows.iterrows(), desc=f"vision {video_id}", unit="clip", total=len(rows)):
+        clip_id = row["clip_id"]
+        seconds = expected_seconds(row)
+        clips[clip_id], span = clip_features(folder / f"{clip_id}.csv", f"{video_id}/{clip_id}", seconds)
         if clips[clip_id].message:
             print(clips[clip_id].message)
         if span:
             spans[clip_id] = span
     try:
         frame_rate = frame_rate_of(spans)
-    except ValueError as error:
-        raise ValueError(f"video {video_id}: {error}") from error
+    except UserError as error:
+        raise UserError(f"video {video_id}: {error}") from error
     print(f"{video_id}: {len(spans)} of {len(clips)} clips with frames, {frame_rate:g} Hz")
     attributes = StoreAttributes(COLUMNS, UNITS, frame_rate, "OpenFace 2, from CSV files")
     write_store(output, clips.items(), attributes)
@@ -227,11 +255,8 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, required=True, help="folder with <clip_id>.csv")
     parser.add_argument("--output", type=Path, required=True, help="feature file (HDF5) to write")
     arguments = parser.parse_args()
-    try:
-        extract(rows_of_video(arguments.manifest, arguments.video_id), arguments.csv, arguments.output)
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    extract(rows_of_video(arguments.manifest, arguments.video_id), arguments.csv, arguments.output)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -44,14 +44,15 @@ class Video:
             content = content.to_csv(index=False).replace(",", ", ", content.shape[1] - 1)  # OpenFace's header has spaces
         (self.csv / f"{clip_id}.csv").write_text(content, encoding="utf-8")
 
-    def run(self, *clip_ids):
-        rows = [{"video_id": "v 1", "clip_id": clip_id, "mode": "train"} for clip_id in clip_ids]
+    def run(self, *clip_ids, end=None):
+        times = {"start": 0.0, "end": end} if end else {}
+        rows = [{"video_id": "v 1", "clip_id": clip_id, "mode": "train"} | times for clip_id in clip_ids]
         pd.DataFrame(rows, columns=MANIFEST_COLUMNS).to_csv(self.folder / "manifest.csv", index=False)
         command = ["pipeline.openface_source", "--manifest", self.folder / "manifest.csv", "--video-id", "v 1"]
         return python(*command, "--csv", self.csv, "--output", self.store)
 
-    def read(self, *clip_ids):
-        done = self.run(*clip_ids)
+    def read(self, *clip_ids, end=None):
+        done = self.run(*clip_ids, end=end)
         assert done.returncode == 0, done.stderr
         self.log = done.stdout
         return read_store(self.store)
@@ -131,6 +132,38 @@ def test_unusable_files_are_flagged_and_the_others_go_on(video):
         assert clip.extras["success"].shape == clip.extras["confidence"].shape == (len(clip.values),)
         assert (f"v 1/{clip_id}" in clip.message and f"{clip_id}.csv" in clip.message) == bool(clip.flags)
     assert "pose_Tx, AU12_r" in store.clips["pose"].message and "run OpenFace" in store.clips["pose"].message
+
+
+def test_a_file_cut_off_in_the_middle_is_flagged(video):
+    """Whoever copies a file that is still being written gets one."""
+    whole = table(frames=30)
+    video.write("whole", whole)
+    video.write("nearly", whole[:28])
+    video.write("cut", whole[:3])
+    clips = video.read("whole", "nearly", "cut", end=1.0).clips
+    assert clips["whole"].flags == clips["nearly"].flags == [] and clips["cut"].flags == ["features_cut_off"]
+    assert "v 1/cut" in clips["cut"].message and "covers 0.10 of 1.00 s; run OpenFace" in clips["cut"].message
+
+
+def test_time_stamps_that_do_not_rise_give_no_frame_rate(video):
+    """As OpenFace writes them for folders of pictures."""
+    video.write("pictures", table(frames=30).assign(timestamp=0.0))
+    store = video.read("pictures", end=1.0)
+    assert store.attributes.frame_rate == 30 and store.clips["pictures"].flags == ["no_time_stamps"]
+    video.write("video", table(frames=25, rate=25.0))
+    assert video.read("pictures", "video").attributes.frame_rate == 25
+
+
+@pytest.mark.parametrize("form", ["\ufeff,", ";", ";,"])
+def test_files_that_a_spreadsheet_has_saved(video, form):
+    content = table().to_csv(index=False, lineterminator="\r\n")
+    if ";" in form:
+        content = content.replace(",", ";")
+        content = content.replace(".", ",") if "," in form else content
+    video.write("0001", content if ";" in form else "\ufeff" + content)
+    clip = video.read("0001").clips["0001"]
+    np.testing.assert_array_equal(clip.values, table()[COLUMNS].to_numpy(np.float32))
+    assert clip.flags == []
 
 
 def test_few_or_no_faces_are_flagged(video):

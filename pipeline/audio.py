@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from features.audio import FRAME_RATE, SAMPLE_RATE, SILENCE, AudioSettings, column_names, column_units, extract_audio
 from pipeline.clips import read_clips
+from pipeline.command import UserError, run_command
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
 
 # One for all processes of a machine.
@@ -42,7 +43,7 @@ def read_wav(path: Path) -> np.ndarray:
     """
     with wave.open(str(path), "rb") as file:
         if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, SAMPLE_RATE):
-            raise ValueError(f"{path}: not a {SAMPLE_RATE} Hz mono 16-bit file; make the clips again")
+            raise UserError(f"{path}: not a {SAMPLE_RATE} Hz mono 16-bit file; make the clips again")
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
 
 
@@ -69,7 +70,10 @@ def main() -> None:
     parser.add_argument("--f0-min", type=float, default=65.0, help="Hz")
     parser.add_argument("--f0-max", type=float, default=600.0, help="Hz")
     arguments = parser.parse_args()
-    settings = AudioSettings(arguments.first, arguments.f0_min, arguments.f0_max)
+    try:
+        settings = AudioSettings(arguments.first, arguments.f0_min, arguments.f0_max)
+    except ValueError as error:
+        raise UserError(f"audio: {error}") from error
     attributes = StoreAttributes(
         columns=column_names(settings),
         units=column_units(settings),
@@ -83,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

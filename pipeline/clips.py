@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from pipeline.command import run_command
 from pipeline.cut import Cut, Span, cut
 from pipeline.io import replacing
 from pipeline.manifest import rows_of_video
@@ -186,4 +187,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

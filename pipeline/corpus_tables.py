@@ -13,7 +13,6 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from models.metrics import CUTS_5, HIGH, LOW, classes
 from models.system import TASKS
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
+from pipeline.store import open_dataset
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend without a screen comes first)
@@ -55,7 +55,7 @@ class Corpus:
 
 def read_corpus(path: Path) -> Corpus:
     """Read what the tables need of dataset.h5. Raises UserError if its labels are not in [-1, 1]."""
-    with h5py.File(path) as file:
+    with open_dataset(path) as file:
         label_range = (file.attrs["label_low"], file.attrs["label_high"])
         if label_range != (LOW, HIGH):
             raise UserError(f"{path}: labels in {label_range}; the classes of CH-SIMS are made for {(LOW, HIGH)}")

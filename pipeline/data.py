@@ -15,6 +15,7 @@ import torch
 
 from models.system import MODALITIES, TASKS, Batch, Sequences
 from pipeline.command import UserError
+from pipeline.store import open_dataset
 
 STANDARDISED = ("audio", "vision")
 CLIPS_AT_ONCE = 256  # when only means are kept, frames are read in portions of so many clips
@@ -112,7 +113,7 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
     UserError
         If a feature is not finite, a clip has no frame in some modality, or token ids are asked for and not there.
     """
-    with h5py.File(path) as file:
+    with open_dataset(path) as file:
         clips = {name: file["clips"][name].asstr()[:].tolist() for name in ("video_id", "clip_id", "mode")}
         labels = torch.from_numpy(file["labels"][:])
         values, offsets, longest = {}, {}, {}

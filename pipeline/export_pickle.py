@@ -14,10 +14,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from pipeline.command import run_command
 from pipeline.dataset import MODALITIES
 from pipeline.feature_file import SPLITS
 from pipeline.import_pickle import LABEL_KEYS
 from pipeline.io import replacing
+from pipeline.store import open_dataset
 
 ANNOTATIONS = ("Negative", "Neutral", "Positive")
 
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     steps = {}
-    with h5py.File(arguments.dataset) as file:
+    with open_dataset(arguments.dataset) as file:
         for modality in MODALITIES:
             lengths = np.diff(file[f"{modality}/offsets"][:])
             steps[modality] = padded_steps(lengths)
@@ -97,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

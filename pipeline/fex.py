@@ -38,6 +38,7 @@ from features import align
 from features.openface import COLUMNS, block_slice
 from features.pose import rotation_matrix
 from features.py_feat import euler_of_rotation, from_py_feat, gaze_pitch_yaw
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.store import ClipFeatures, Store, read_store
 
@@ -125,9 +126,9 @@ def from_fex(fex: Fex) -> ClipFeatures:
     needed = ["frame", *FEAT_FACEBOX_COLUMNS, *FACE_COLUMNS[:-1], "FrameWidth", "FrameHeight"]
     missing = [name for name in needed if name not in fex]
     if missing:
-        raise ValueError(f"The Fex lacks {', '.join(missing[:5])}; give the output of py-feat's Detectorv1 or Detectorv2.")
+        raise UserError(f"The Fex lacks {', '.join(missing[:5])}; give the output of py-feat's Detectorv1 or Detectorv2.")
     if fex[["FrameWidth", "FrameHeight"]].isna().any(axis=None):
-        raise ValueError(
+        raise UserError(
             "The Fex does not know the size of its frames; give `to_fex` the video, or set FrameWidth and FrameHeight."
         )
     found = from_py_feat(pd.DataFrame(fex), int(fex["frame"].max()) + 1 if len(fex) else 0)
@@ -148,7 +149,7 @@ def plot_frame(fex: Fex, frame: int) -> Figure:
     """
     face, video = fex[fex["frame"] == frame].copy(), Path(fex["input"].iloc[0])
     if face["FaceRectX"].isna().all():
-        raise ValueError(f"There is no face on frame {frame}; choose another of 0 to {int(fex['frame'].max())}.")
+        raise UserError(f"There is no face on frame {frame}; choose another of 0 to {int(fex['frame'].max())}.")
     face[["Roll", "gaze_yaw"]] *= -1  # py-feat 2.1.5 draws these two against the signs that it documents
     capture = cv2.VideoCapture(str(video))
     try:
@@ -192,7 +193,7 @@ def main() -> None:
     arguments = parser.parse_args()
     store = read_store(arguments.features)
     if arguments.clip not in store.clips:
-        raise SystemExit(f"{arguments.features} has no clip {arguments.clip}; it has {', '.join(store.clips)}")
+        raise UserError(f"{arguments.features} has no clip {arguments.clip}; it has {', '.join(store.clips)}")
     fex = to_fex(store, arguments.clip, arguments.video)
     with replacing(arguments.output) as temporary:
         if arguments.frame is None:
@@ -202,4 +203,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

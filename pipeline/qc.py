@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.manifest import rows_of_all
 
@@ -56,7 +57,7 @@ def read_clips_table(manifest: str | Path, quality: str | Path, videos: Path) ->
     lost = table[table["flags"].isna() | (table["_merge"] != "both")]
     if len(lost):
         first = lost.iloc[0]
-        raise ValueError(
+        raise UserError(
             f"{len(lost)} clips of {manifest}, first {first.video_id}/{first.clip_id}, are not in {quality} or {videos}; "
             "make both again"
         )
@@ -136,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipeline.clips import Clip, read_clips
+from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.qc_sheet import contact_sheet
 from pipeline.qc_tracks import audio_panels, f0_of, rounded, spans, vision_panels
@@ -63,7 +64,7 @@ def write_video(folder: Path, audio: Store, vision: Store, output: Path) -> None
     for clip in tqdm(read_clips(folder), desc=f"quality page {folder.name}", unit="clip"):
         for name, store in (("audio", audio), ("vision", vision)):
             if clip.clip_id not in store.clips:
-                raise ValueError(
+                raise UserError(
                     f"the {name} features of {folder.name} lack clip {clip.clip_id}; delete that file and run again"
                 )
         heard, seen = audio.clips[clip.clip_id], vision.clips[clip.clip_id]
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -5,10 +5,11 @@ python -m pipeline.quality --dataset build/dataset.h5 --output results/quality.c
 
 import argparse
 
-import h5py
 import pandas as pd
 
+from pipeline.command import run_command
 from pipeline.io import replacing
+from pipeline.store import open_dataset
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
-    with h5py.File(arguments.dataset) as file:
+    with open_dataset(arguments.dataset) as file:
         names = ("video_id", "clip_id", "mode", "flags", "message")
         table = pd.DataFrame({name: file[f"clips/{name}"].asstr()[:] for name in names})
     with replacing(arguments.output) as temporary:
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,6 +8,7 @@ processed keeps its group, with `values` of shape [0, columns], its `flags` and 
 import contextlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from pipeline.command import UserError
 from pipeline.io import replacing
 
 
@@ -99,9 +101,30 @@ def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], att
             add_clip(file, clip_id, clip)
 
 
+def open_hdf5(path: str | Path) -> h5py.File:
+    """An HDF5 file, open for reading. Raises UserError if it is none, FileNotFoundError if there is no file."""
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, os.strerror(error.errno), str(path)) from error
+    except OSError as error:
+        raise UserError(f"{path}: no HDF5 file, or a damaged one ({error}); make it again") from error
+
+
+@contextlib.contextmanager
+def open_dataset(path: str | Path) -> Iterator[h5py.File]:
+    """dataset.h5, open for reading. Raises UserError if it is none."""
+    with open_hdf5(path) as file:
+        if "labels" not in file:
+            raise UserError(f"{path}: no data set; give <build>/dataset.h5, or make it again")
+        yield file
+
+
 def read_store(path: str | Path) -> Store:
-    """Read a whole feature file."""
-    with h5py.File(path, "r") as file:
+    """Read a whole feature file. Raises UserError if it is none."""
+    with open_hdf5(path) as file:
+        if "extractor" not in file.attrs:
+            raise UserError(f"{path}: no feature file of one video; give <build>/features/<modality>/<video_id>.h5")
         attributes = StoreAttributes(
             columns=[str(name) for name in file.attrs["columns"]],
             units=[str(name) for name in file.attrs["units"]],

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from features.text import PRECISIONS, Encoder
+from pipeline.command import run_command
 from pipeline.manifest import rows_of_video
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
 
@@ -60,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

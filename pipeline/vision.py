@@ -38,6 +38,7 @@ from features.vision import (
     extract_vision,
 )
 from pipeline.clips import Clip, read_clips
+from pipeline.command import run_command
 from pipeline.store import ClipFeatures, StoreAttributes, add_clip, new_store, versions_of
 
 FRAME_RATE = 30.0
@@ -242,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -28,6 +28,7 @@ from features.openface import COLUMNS, UNITS
 from features.py_feat import from_py_feat
 from features.vision import MINIMUM_CONFIDENCE
 from pipeline.clips import Clip, read_clips
+from pipeline.command import run_command
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
 from pipeline.vision import FRAME_RATE, failed, flagged, read_frames, with_flags
 
@@ -213,11 +214,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    try:
-        extract(arguments.clips, arguments.output, arguments.detector, arguments.minimum_confidence)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    extract(arguments.clips, arguments.output, arguments.detector, arguments.minimum_confidence)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

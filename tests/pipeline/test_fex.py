@@ -17,6 +17,7 @@ from features import align
 from features.openface import COLUMNS, UNITS, block_slice
 from features.pose import rotation_matrix
 from features.py_feat import from_py_feat, rotation_of_euler
+from pipeline.command import UserError
 from pipeline.fex import from_fex, main, plot_frame, to_fex
 from pipeline.manifest import COLUMNS as MANIFEST_COLUMNS
 from pipeline.store import ClipFeatures, StoreAttributes, read_store, write_store
@@ -150,7 +151,7 @@ def test_the_command_writes_a_file_that_py_feat_reads_and_plots(store, video, tm
     assert len(figure.axes) == 3
     command("0001", tmp_path / "frame.png", "--frame", "3")
     assert cv2.imread(str(tmp_path / "frame.png")).std() > 20
-    with pytest.raises(SystemExit, match="it has 0001, 0002"):
+    with pytest.raises(UserError, match="it has 0001, 0002"):
         command("x", tmp_path / "x.csv")
 
 

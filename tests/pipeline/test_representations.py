@@ -15,7 +15,6 @@ from transformers import BertConfig, BertModel
 from models import load_system
 from models.system import MODALITIES
 from pipeline import representations, train
-from pipeline.command import UserError
 
 ROOT = Path(__file__).parents[2]
 FIGURES = sorted((ROOT / "config" / "figures").glob("*.yaml"))
@@ -109,7 +108,7 @@ def test_representations_are_those_of_the_weights_kept(trained):
 def test_a_missing_run_is_named(monkeypatch, tmp_path, trained):
     figure = tmp_path / "figure.yaml"
     figure.write_text("{caption: c, columns: 1, panels: [{title: t, run: no_such}], colours: {text: red}}")
-    with pytest.raises(UserError, match="no_such"):
+    with pytest.raises(FileNotFoundError, match="no_such"):
         draw(monkeypatch, trained, figure, tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 

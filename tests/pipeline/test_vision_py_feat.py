@@ -40,7 +40,7 @@ def run(monkeypatch, clips, output, *options):
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_without_weights_one_error_says_what_to_place_where(version, cache, clips, monkeypatch, tmp_path):
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(FileNotFoundError) as error:
         run(monkeypatch, clips, tmp_path / "out.h5", "--detector", version)
     message = str(error.value)
     for weights in WEIGHTS[version]:
@@ -52,7 +52,7 @@ def test_without_weights_one_error_says_what_to_place_where(version, cache, clip
 def test_a_hub_that_does_not_answer_is_the_same_error(cache, clips, monkeypatch, tmp_path):
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
-    with pytest.raises(SystemExit, match="face_multitask_v28.safetensors"):
+    with pytest.raises(FileNotFoundError, match="face_multitask_v28.safetensors"):
         run(monkeypatch, clips, tmp_path / "out.h5")
 
 

@@ -22,7 +22,7 @@ def folder(empty_project):
         content[mode] = {
             "id": [f"video_{number:04d}$_$0001", f"video_{number:04d}$_$0002"],
             "raw_text": ["我不想嫁给李茶", "好"],
-            "regression_labels": np.array([-0.4, 0.8], np.float32),
+            **{f"regression_labels{task}": np.array([-0.4, 0.8], np.float32) for task in ("", "_T", "_A", "_V")},
             "text_bert": np.ones((2, 3, 4), np.float32),
         }
         for modality, shape in {"text": (2, 4, 6), "audio": (2, 9, 3), "vision": (2, 5, 7)}.items():

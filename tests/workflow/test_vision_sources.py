@@ -35,7 +35,7 @@ def plan(folder, vision, target="build/dataset.h5", *arguments):
 def test_openface_files_take_the_place_of_our_features(folder):
     code, text = plan(folder, {"source": "openface_csv", "folder": CSV}, "build/dataset.h5", "--dry-run", "--printshellcmds")
     assert code == 0, text
-    assert f"python -m pipeline.openface_source --manifest data_manifest.csv --video-id 'v 1' --csv '{CSV}/v 1'" in text
+    assert f"python -m pipeline.openface_source --manifest data_manifest.csv --video-id='v 1' --csv '{CSV}/v 1'" in text
     assert "pipeline.clips" in text, "the sound is still cut from the raw video"
     assert "pipeline.vision" not in text
 

@@ -136,7 +136,8 @@ Heads judged: seeds {evaluation}. They served nothing else: the shape model come
 the focal length of the camera given. Each part of the set is a clip, all clips of a head are one person's video; mixtures,
 drawn at random, are shown in an order in which each follows the nearest one that is left, and still move further from
 frame to frame than people do. Percentages of distances are parts of the distance of the outer corners of the eyes as it
-would be seen from the front. Faces are synthetic: smooth skin, no glasses, no cast shadows; real faces were not measured.
+would be seen from the front. Faces are synthetic: smooth skin, no glasses, no cast shadows; people are not measured
+here (their gaze: [features.md](features.md#gaze-of-people)).
 """
 ACTION_UNITS = """\
 Over sweeps of single face units and mixtures: Pearson's correlation of the intensity with the amplitude of what drives it,

@@ -70,7 +70,7 @@ def measure(
     frame: np.ndarray,
     shape_model: ShapeModel,
     coordinates: Coordinates,
-    start: Fit | None = None,
+    start: FaceGeometry | None = None,
     focal_length: float | None = None,
 ) -> FaceGeometry:
     """Shape, pose and gaze of a face.
@@ -81,7 +81,7 @@ def measure(
     frame : np.ndarray [shape=(h, w, 3), uint8], RGB; the irises are looked for in it
     shape_model : ShapeModel
     coordinates : 'aligned' or 'frame'
-    start : Fit, optional, of the frame before, in the same coordinates
+    start : FaceGeometry, optional, of the frame before, in the same coordinates
     focal_length : float, optional
         Of the camera, pixels of the frame. Without it, and in the aligned picture, the camera is the one that OpenFace
         assumes for a picture of this size; it then gives the translation, but no perspective to fit by.
@@ -94,9 +94,13 @@ def measure(
         mesh_points, camera = align.apply(transform, mesh_points), camera_of(align.SIDE, align.SIDE)
     points = landmarks_68(mesh_points)
     known = camera if focal_length and coordinates == "frame" else None
-    fit = shape_model.fit(points[:, :2], start, depths=points[:, 2], camera=known)
+    fit = shape_model.fit(points[:, :2], start and start.fit, depths=points[:, 2], camera=known)
     translation = fit.head_translation(camera)
-    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, translation, camera, frame, transform)
+    # The rotation is that before the known camera or, without one, against the line of sight: so is the gaze.
+    seen_by = known or fit.line_of_sight(points[:, :2])
+    stand = fit.head_translation(seen_by)
+    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, stand, seen_by, frame, transform, start and start.gaze)
+    gaze = gaze.moved(translation - stand)
     return FaceGeometry(points[:, :2], fit, translation, gaze, camera, transform)
 
 

@@ -1,13 +1,17 @@
-"""Where an eyeball is turned, judged by the picture between the lids.
+"""What the picture between the lids tells: how large the iris is, and where an eyeball is turned.
 
 A dark iris with a darker pupil turns with a bright eyeball.  For each of many directions the disc of the iris and that
 of the pupil are laid over the pixels between the lids, as the eyeball would show them there, and brightness is explained
 by least squares as white + iris + pupil; the share of explained variance says how well the direction fits.  It is the
 region form of Daugman's search for the iris ("High confidence visual recognition of persons", PAMI 1993), done on the
 eyeball instead of in the picture, so that foreshortening and hidden parts of the disc are accounted for.
+
+Where sizes of the iris are compared, the shadow under the lids and the corners of the eye, darker than the white, are
+taken out first: a large iris, or one at the upper lid, would explain them, too.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numba
@@ -21,14 +25,14 @@ SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 FINEST = 16  # parts of a place that a large face is cut into
 FEWEST = 8  # places between the lids, to say anything
 UPPER_INSET = LOWER_INSET = 1.3  # mm of the rim between the lids that may be skin or lashes
+SHADOW = 1.5  # mm from a lid in which its shadow falls to 1/e
 REACH = 3  # places beside a highlight within which both sides are dark
 # Half the opening angles of iris and pupil, seen from the centre of the eyeball, and the width of their edges, radians.
 IRIS, PUPIL, EDGE = 0.57, 0.27, 0.1
 GAMMA = 1.9  # contrast between white and iris counts for more than shades of the iris
 EVIDENCE = 0.25  # independent pixels in a mm^2
 # Directions in the head, (yaw, pitch): yaw to the right of the image, pitch down, (0, 0) straight out of the face.
-YAWS, PITCHES = np.radians(np.arange(-44, 45, 4)), np.radians(np.arange(-36, 37, 4))
-YAW, PITCH = (angle.ravel() for angle in np.meshgrid(YAWS, PITCHES))
+TURNS = np.radians(np.stack(np.meshgrid(np.arange(-44, 45, 4), np.arange(-36, 37, 4)), -1).reshape(-1, 2))
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,24 @@ class EyePatch:
     places : np.ndarray [shape=(n, 3), float32]
         mm from the middle of the corners, in the plane of the face; highlights are left out.
     brightness : np.ndarray [shape=(n,), float32]
+    lids : np.ndarray [shape=(12, 2)], mm, in the order of `features.landmarks.MESH_LIDS`
     view : np.ndarray [shape=(3,)], unit vector from the camera, head axes
     """
 
     places: np.ndarray
     brightness: np.ndarray
+    lids: np.ndarray
     view: np.ndarray
+
+    @cached_property
+    def shading(self) -> np.ndarray:
+        """Orthonormal shadings [shape=(4, n)] of an eye without iris: even, under either lid, towards the corners."""
+        x, y = self.places[:, 0], self.places[:, 1]
+        upper, lower = self.lids[:7], self.lids[[0, *range(11, 5, -1)]]
+        below, above = y - np.interp(x, *upper.T), np.interp(x, *lower.T) - y
+        lids = [np.exp(-np.maximum(distance, 0) / SHADOW) for distance in (below, above)]
+        shadings = np.stack([np.ones(len(x)), *lids, x**2], 1)
+        return np.ascontiguousarray(np.linalg.qr(shadings)[0].T.astype(np.float32))
 
 
 def eye_patch(frame: np.ndarray, to_frame: np.ndarray, lids: np.ndarray, view: np.ndarray) -> EyePatch:
@@ -66,7 +82,7 @@ def eye_patch(frame: np.ndarray, to_frame: np.ndarray, lids: np.ndarray, view: n
     seen = between(lids)
     chosen = (seen & ~highlights(dark, seen)).ravel()
     brightness = (dark.ravel()[chosen] / np.float32(255)) ** np.float32(GAMMA)
-    return EyePatch(PLACES[chosen], brightness, view)
+    return EyePatch(PLACES[chosen], brightness, lids, view)
 
 
 def between(lids: np.ndarray) -> np.ndarray:
@@ -85,15 +101,22 @@ def highlights(dark: np.ndarray, seen: np.ndarray) -> np.ndarray:
     if not seen.any():
         return seen
     values = np.sort(dark[seen])
-    level = values[int(0.4 * len(values))]
+    level = int(values[int(0.4 * len(values))])  # not a uint8, which would overflow below
     window = np.ones((1, REACH + 1), np.uint8)
     left, right = cv2.erode(dark, window, anchor=(REACH, 0)), cv2.erode(dark, window, anchor=(0, 0))
     spots = (np.maximum(left, right) <= level) & (dark > level + 30)
     return (cv2.dilate(spots.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & (dark > level)
 
 
-def evidence(eye: EyePatch, centre: np.ndarray, radius: float, directions: np.ndarray) -> np.ndarray:
-    """Log likelihood [shape=(d,)] of each of the `directions` of an eyeball, up to a constant.
+def evidence(
+    eye: EyePatch,
+    centre: np.ndarray,
+    radius: float,
+    directions: np.ndarray,
+    angles: tuple[float, float] = (IRIS, PUPIL),
+    shading: np.ndarray | None = None,
+) -> np.ndarray:
+    """Log likelihood [shape=(d,)] of each of the `directions` of an eyeball, up to a constant of the eye and its shading.
 
     Parameters
     ----------
@@ -101,12 +124,18 @@ def evidence(eye: EyePatch, centre: np.ndarray, radius: float, directions: np.nd
     centre : np.ndarray [shape=(3,)], of the eyeball from the middle of the corners, mm, head axes
     radius : float, of the eyeball, mm
     directions : np.ndarray [shape=(d, 3), float32], unit vectors, head axes
+    angles : half the opening angles of iris and pupil, seen from the centre, radians
+    shading : np.ndarray [shape=(k, n), float32], orthonormal, optional
+        What else brightness may be made of: `EyePatch.shading`, or by default evenly bright.
     """
     count = len(eye.brightness)
     if count < FEWEST:
         return np.zeros(len(directions))
+    if shading is None:
+        shading = np.full((1, count), count**-0.5, np.float32)
     normals = surface(eye.places - centre, eye.view, radius).astype(np.float32)
-    explained = explained_variance(normals, eye.brightness - eye.brightness.mean(), directions)
+    left = eye.brightness - (shading @ eye.brightness) @ shading
+    explained = explained_variance(normals, left, shading, directions, *angles)
     return -EVIDENCE * STEP**2 * count / 2 * np.log(1 - np.minimum(explained, 0.999))
 
 
@@ -129,37 +158,50 @@ def surface(places: np.ndarray, view: np.ndarray, radius: float) -> np.ndarray:
 
 
 @numba.njit(fastmath=True, cache=True)
-def explained_variance(normals: np.ndarray, brightness: np.ndarray, directions: np.ndarray) -> np.ndarray:
+def explained_variance(
+    normals: np.ndarray, brightness: np.ndarray, shading: np.ndarray, directions: np.ndarray, iris: float, pupil: float
+) -> np.ndarray:
     """Share of the variance [shape=(d,)] that a dark iris (and a darker pupil in it) explains, per direction.
 
     Parameters
     ----------
-    normals : np.ndarray [shape=(3, n), float32]; brightness : np.ndarray [shape=(n,), float32], of mean 0
+    normals : np.ndarray [shape=(3, n), float32]
+    brightness : np.ndarray [shape=(n,), float32], less its part in the shading
+    shading : np.ndarray [shape=(k, n), float32], orthonormal; left out of the discs, too
     directions : np.ndarray [shape=(d, 3), float32]
+    iris, pupil : half their opening angles, radians
     """
-    iris, pupil = np.float32(np.cos(IRIS)), np.float32(np.cos(PUPIL))
-    iris_slope, pupil_slope = np.float32(1 / (EDGE * np.sin(IRIS))), np.float32(1 / (EDGE * np.sin(PUPIL)))
+    iris_slope, pupil_slope = np.float32(1 / (EDGE * np.sin(iris))), np.float32(1 / (EDGE * np.sin(pupil)))
+    iris_rim, pupil_rim = np.float32(np.cos(iris)), np.float32(np.cos(pupil))
     zero, half, one, tiny = np.float32(0), np.float32(0.5), np.float32(1), np.float32(1e-4)
     count = brightness.size
+    irises, pupils = np.empty(count, np.float32), np.empty(count, np.float32)
     total = tiny * tiny
     for i in range(count):
         total += brightness[i] * brightness[i]
     result = np.zeros(len(directions), np.float32)
     for k in range(len(directions)):
         x, y, z = directions[k]
-        m = q = mm = qq = mq = mb = qb = zero
+        mm = qq = mq = mb = qb = zero
         for i in range(count):
             cosine = x * normals[0, i] + y * normals[1, i] + z * normals[2, i]
-            a = min(max((cosine - iris) * iris_slope + half, zero), one)
-            b = min(max((cosine - pupil) * pupil_slope + half, zero), one)
-            m += a
-            q += b
+            a = min(max((cosine - iris_rim) * iris_slope + half, zero), one)
+            b = min(max((cosine - pupil_rim) * pupil_slope + half, zero), one)
+            irises[i], pupils[i] = a, b
             mm += a * a
             qq += b * b
             mq += a * b
             mb += a * brightness[i]
             qb += b * brightness[i]
-        mm, qq, mq = mm - m * m / count + tiny, qq - q * q / count + tiny, mq - m * q / count
+        for row in range(len(shading)):
+            m = q = zero
+            for i in range(count):
+                m += irises[i] * shading[row, i]
+                q += pupils[i] * shading[row, i]
+            mm -= m * m
+            qq -= q * q
+            mq -= m * q
+        mm, qq = mm + tiny, qq + tiny
         if mb < 0 and mm > count / np.float32(50):
             result[k] = mb * mb / (mm * total)
         determinant = mm * qq - mq * mq + tiny
@@ -169,20 +211,7 @@ def explained_variance(normals: np.ndarray, brightness: np.ndarray, directions: 
     return result
 
 
-def best_direction(likelihood: np.ndarray) -> tuple[float, float]:
-    """(yaw, pitch) of the peak of a log likelihood over `YAW` and `PITCH`, between the grid's points by parabolas."""
-    table = likelihood.reshape(len(PITCHES), len(YAWS))
-    row, column = np.unravel_index(table.argmax(), table.shape)
-    return (
-        YAWS[column] + (YAWS[1] - YAWS[0]) * vertex(table[row], column),
-        PITCHES[row] + (PITCHES[1] - PITCHES[0]) * vertex(table[:, column], row),
-    )
-
-
-def vertex(values: np.ndarray, peak: int) -> float:
-    """Where the parabola through a peak and its neighbours culminates, from the peak, in steps."""
-    if peak in (0, len(values) - 1):
-        return 0.0
-    before, at, after = values[peak - 1 : peak + 2]
-    bend = before - 2 * at + after
-    return float((before - after) / (2 * bend)) if bend < 0 else 0.0
+def mean_turn(turns: np.ndarray, likelihood: np.ndarray) -> np.ndarray:
+    """Mean of turns [shape=(d, 2)] under their log likelihood: nearer to the truth in the mean than the peak."""
+    weights = np.exp(likelihood - likelihood.max())
+    return weights @ turns / weights.sum()

@@ -63,6 +63,10 @@ class Fit:
         scale = self.scale / self.size  # px/mm of the head
         return np.append((self.translation - [camera.cx, camera.cy]) / scale, camera.focal / scale)
 
+    def line_of_sight(self, points: np.ndarray) -> Camera:
+        """The camera that a fit without one stands before: it looks at the middle of the points [shape=(68, 2)], pixels."""
+        return Camera(self.scale * UNKNOWN_DISTANCE, *points.mean(0))
+
 
 @dataclass(frozen=True)
 class ShapeModel:

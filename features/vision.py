@@ -1,7 +1,7 @@
 """The 709 OpenFace columns of the frames of one clip (30 Hz in, 30 Hz out), and what else is known of each frame."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -12,6 +12,7 @@ from features.confidence import MINIMUM_CONFIDENCE, confidence_of
 from features.detect import FaceDetector
 from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
 from features.face_units import face_unit_weights
+from features.gaze import IrisSize
 from features.mesh import FaceMesh
 from features.openface import COLUMNS, block_slice
 from features.shape_model import ShapeModel, load_shape_model
@@ -40,7 +41,10 @@ class VisionFeatures(FaceColumns):
 
 @dataclass(frozen=True)
 class FaceFeatures:
-    """One face on one frame; the fields are those of `VisionFeatures`, `opening` is that of the mouth."""
+    """One face on one frame; the fields are those of `VisionFeatures`, `opening` is that of the mouth.
+
+    `if_large` are the values with the gaze of `Gaze.if_large`, or None.
+    """
 
     values: np.ndarray
     measures: np.ndarray
@@ -49,6 +53,7 @@ class FaceFeatures:
     transform: np.ndarray
     track: int
     opening: float
+    if_large: np.ndarray | None = None
 
 
 class Rows:
@@ -139,23 +144,32 @@ def extract_vision(
     tracker = FaceTracker(models.detector, models.mesh, MOST_FACES if faces == "speaker" else 1)
     rows, measure_rows = Rows(len(COLUMNS)), Rows(measure_count())
     found: list[dict[int, FaceFeatures]] = []
-    seen, fits = [], {}
+    seen, before = [], {}  # `before` of each track, also through frames on which it is lost
     for frame in frames:
         tracked = tracker.next(frame)
         geometries = [
-            measure(face.mesh, frame, models.shape_model, coordinates, fits.get(face.track), focal_length) for face in tracked
+            measure(face.mesh, frame, models.shape_model, coordinates, before.get(face.track), focal_length) for face in tracked
         ]
-        fits = {face.track: geometry.fit for face, geometry in zip(tracked, geometries, strict=True)}
+        before |= {face.track: geometry for face, geometry in zip(tracked, geometries, strict=True)}
         pairs = zip(tracked, geometries, strict=True)
         found.append({face.track: features_of(face, geometry, frame, rows, measure_rows) for face, geometry in pairs})
         seen.append(tracker.seen)
     scores = score_tracks(found, loudness)
     chosen = [max(row.values(), key=lambda face: preference(face, scores), default=no_face()) for row in found]
+    iris_sizes = {track: geometry.gaze.iris_size for track, geometry in before.items()}
+    of_clip = IrisSize.over(list(iris_sizes.values()))
+    for face in chosen:
+        if face.if_large is not None:
+            size = iris_sizes[face.track]
+            # A face that went too soon to be known is as the others of the clip: all are people, or all are drawn.
+            if size.large or (not size.small and of_clip.large):
+                face.values[:] = face.if_large
     return stack(chosen, np.array(seen, np.uint8), scores, minimum_confidence)
 
 
 def features_of(face: TrackedFace, geometry: FaceGeometry, frame: np.ndarray, rows: Rows, measure_rows: Rows) -> FaceFeatures:
     """What is kept of a face that was found on a frame; values and measures are kept in the rows."""
+    if_large = geometry.gaze.if_large
     return FaceFeatures(
         values=rows.keep(to_columns(geometry)),
         measures=measure_rows.keep(measures_of(face.mesh.points, face.mesh.blendshapes, frame)),
@@ -164,6 +178,7 @@ def features_of(face: TrackedFace, geometry: FaceGeometry, frame: np.ndarray, ro
         transform=geometry.transform,
         track=face.track,
         opening=mouth_opening(face.mesh.points),
+        if_large=rows.keep(to_columns(replace(geometry, gaze=if_large))) if if_large else None,
     )
 
 

@@ -273,3 +273,12 @@ def test_clips_do_not_depend_on_each_other(models, talking):
     first = extract_vision(frames, models)
     extract_vision([np.zeros((240, 320, 3), np.uint8)] * 2 + frames[::-1], models)
     assert first.values.tobytes() == extract_vision(frames, models).values.tobytes()
+
+
+def test_large_irises_once_known_count_for_the_frames_before(models):
+    frame = Head(15, 320, 240, supersample=1).frame(gaze=(0.1, -0.25)).image
+    clip = extract_vision([frame] * 8, models)
+    gaze = np.degrees(clip.values[:, block_slice("gaze_angle")])
+    assert np.abs(gaze - gaze[-1]).max() < 4
+    alone = np.degrees(extract_vision([frame], models).values[:, block_slice("gaze_angle")])
+    assert np.abs(alone - gaze[-1]).max() > 10  # one frame is not enough to know

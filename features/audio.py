@@ -1,7 +1,8 @@
 """Audio features: 33 columns per frame, 22,050 Hz sound, hop 512 samples (43.07 frames/s).
 
-Columns: `log_f0` (natural logarithm of F0 in Hz, 0 where unvoiced; or `zcr`, the zero-crossing rate), `mfcc_0..19`,
-`chroma_cqt_0..11`. Yu et al. 2020 (CH-SIMS, section 3.3) name these three groups, computed with librosa's defaults.
+Columns: `log_f0` (natural logarithm of F0 in Hz, 0 where unvoiced, see `features/pitch.py`; or `zcr`, the zero-crossing
+rate), `mfcc_0..19`, `chroma_cqt_0..11`. Yu et al. 2020 (CH-SIMS, section 3.3) name these three groups, computed with
+librosa's defaults.
 Their released files hold the zero-crossing rate in the place of log F0; `first="zcr"` reproduces that.
 """
 
@@ -11,12 +12,9 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 
-SAMPLE_RATE = 22050
-HOP_LENGTH = 512
-PYIN_WINDOW = 2048  # samples, librosa's default
+from features.pitch import HOP_LENGTH, RANGES, SAMPLE_RATE, TRACKERS
+
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH
-# Below this root mean square (full scale is 1; -66 dB) a clip has no sound worth the name.
-SILENCE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -26,23 +24,28 @@ class AudioSettings:
     Attributes
     ----------
     first : str
-        'log_f0' (pyin) or 'zcr', the content of column 0.
+        'log_f0' or 'zcr', the content of column 0.
+    f0 : str
+        'swift_f0' (a network) or 'pyin' (librosa's), what finds F0.
     f0_min, f0_max : float
-        Hz, the speech range that pyin searches; two periods of f0_min fit into its window of 93 ms.
+        Hz, the range in which F0 is searched.
     """
 
     first: str = "log_f0"
+    f0: str = "swift_f0"
     f0_min: float = 65.0
     f0_max: float = 600.0
 
     def __post_init__(self) -> None:
         if self.first not in ("log_f0", "zcr"):
             raise ValueError(f"first: '{self.first}' is unknown; choose log_f0 or zcr")
-        lowest, highest = 2 * SAMPLE_RATE / PYIN_WINDOW, SAMPLE_RATE / 2
-        if not lowest < self.f0_min < self.f0_max <= highest:
+        if self.f0 not in TRACKERS:
+            raise ValueError(f"f0: '{self.f0}' is unknown; choose {' or '.join(TRACKERS)}")
+        lowest, highest = RANGES[self.f0]
+        if not lowest <= self.f0_min < self.f0_max <= highest:
             raise ValueError(
-                f"f0_min {self.f0_min} and f0_max {self.f0_max} must be a rising pair of frequencies above {lowest:.2f} Hz "
-                f"and up to {highest:.0f} Hz"
+                f"f0_min {self.f0_min} and f0_max {self.f0_max} must be a rising pair of frequencies from {lowest:.1f} Hz "
+                f"to {highest:.0f} Hz for {self.f0}"
             )
 
 
@@ -56,23 +59,23 @@ def column_units(settings: AudioSettings) -> list[str]:
     return ["ln(Hz)" if settings.first == "log_f0" else "1/sample", *["dB"] * 20, *["1"] * 12]
 
 
-def log_f0(samples: np.ndarray, f0_min: float, f0_max: float) -> np.ndarray:
-    """Natural logarithm of the fundamental frequency by probabilistic YIN (Mauch & Dixon 2014).
+def log_f0(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
+    """Natural logarithm of the fundamental frequency.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(n,)]
         Mono sound at 22,050 Hz.
-    f0_min, f0_max : float
-        Hz.
+    settings : AudioSettings
+        The tracker, and its range.
 
     Returns
     -------
     np.ndarray [shape=(1 + n // 512,)]
         ln(Hz); 0 where a frame is unvoiced.
     """
-    f0, voiced, _ = librosa.pyin(samples, fmin=f0_min, fmax=f0_max, sr=SAMPLE_RATE, hop_length=HOP_LENGTH)
-    return np.where(voiced, np.log(np.where(voiced, f0, 1.0)), 0.0)
+    f0 = TRACKERS[settings.f0](samples, settings.f0_min, settings.f0_max)
+    return np.log(f0, out=np.zeros_like(f0), where=f0 > 0)
 
 
 def extract_audio(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
@@ -101,7 +104,7 @@ def extract_audio(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
     # The analysis windows need some sound; a shorter clip is followed by silence, whose frames are cut off below.
     padded = np.pad(samples, (0, max(0, SAMPLE_RATE // 2 - samples.size)))
     if settings.first == "log_f0":
-        first = log_f0(padded, settings.f0_min, settings.f0_max)
+        first = log_f0(padded, settings)
     else:
         first = librosa.feature.zero_crossing_rate(padded, hop_length=HOP_LENGTH)[0]
     mfcc = librosa.feature.mfcc(y=padded, sr=SAMPLE_RATE, n_mfcc=20, hop_length=HOP_LENGTH, htk=True)

@@ -14,11 +14,13 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from features.audio import FRAME_RATE, SAMPLE_RATE, SILENCE, AudioSettings, column_names, column_units, extract_audio
+from features.audio import FRAME_RATE, AudioSettings, column_names, column_units, extract_audio
+from features.pitch import PACKAGES, SAMPLE_RATE, SILENCE, TRACKERS, weights_of
 from pipeline.clips import read_clips
 from pipeline.command import UserError, run_command
 from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
 
+LITTLE_VOICED = 0.1  # the share of voiced frames below which a clip is flagged
 # One for all processes of a machine.
 COMPILING = Path(tempfile.gettempdir()) / "audio_features_compiling.lock"
 
@@ -59,6 +61,9 @@ def extract_clips(folder: Path, settings: AudioSettings) -> Iterator[tuple[str, 
         features = ClipFeatures(extract_audio(samples, settings))
         if np.sqrt(np.mean(samples**2)) < SILENCE:
             features.flags, features.message = ["silent"], f"{name}: the sound is silence; check the recording"
+        elif settings.first == "log_f0" and (voiced := np.mean(features.values[:, 0] > 0)) < LITTLE_VOICED:
+            message = f"{name}: {voiced:.0%} of the frames are voiced; check the recording, and start and end in the manifest"
+            features.flags, features.message = ["little_voiced"], message
         yield clip.clip_id, features
 
 
@@ -67,20 +72,23 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True, help="folder of one video's clips")
     parser.add_argument("--output", required=True)
     parser.add_argument("--first", default="log_f0", help="column 0: log_f0 or zcr")
+    parser.add_argument("--f0", default="swift_f0", choices=list(TRACKERS), help="what finds F0")
     parser.add_argument("--f0-min", type=float, default=65.0, help="Hz")
     parser.add_argument("--f0-max", type=float, default=600.0, help="Hz")
     arguments = parser.parse_args()
     try:
-        settings = AudioSettings(arguments.first, arguments.f0_min, arguments.f0_max)
+        settings = AudioSettings(arguments.first, arguments.f0, arguments.f0_min, arguments.f0_max)
     except ValueError as error:
         raise UserError(f"audio: {error}") from error
+    tracker = settings.f0 if settings.first == "log_f0" else None
     attributes = StoreAttributes(
         columns=column_names(settings),
         units=column_units(settings),
         frame_rate=FRAME_RATE,
         extractor="librosa",
         settings=asdict(settings),
-        versions=versions_of("librosa", "numpy"),
+        versions=versions_of("librosa", "numpy", *PACKAGES[tracker]),
+        weights=weights_of(tracker),
     )
     compile_functions(settings)
     write_store(arguments.output, extract_clips(arguments.clips, settings), attributes)

@@ -34,8 +34,8 @@ rule audio:
     log:
         "<logs>/audio/{video_id}.log",
     shell:
-        "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0-min {params.audio[f0_min]}"
-        " --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0 {params.audio[f0]}"
+        " --f0-min {params.audio[f0_min]} --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
 
 
 SOURCE = config["vision"]["source"]

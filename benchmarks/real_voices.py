@@ -119,8 +119,8 @@ def add_noise(samples: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return (samples + gain * noise).astype(np.float32)
 
 
-def groups_of(recordings: list[Recording], table: pd.DataFrame | None) -> Iterator[tuple[str, list[Recording]]]:
-    """Name and members of every group."""
+def groups_of(recordings: list[Recording], table: pd.DataFrame | None, combined: bool) -> Iterator[tuple[str, list[Recording]]]:
+    """Name and members of every group; combined: of all columns together as well."""
     yield "all", recordings
     if table is None:
         medians = [np.median(one.f0[one.sure & (one.f0 > 0)]) if (one.sure & (one.f0 > 0)).any() else 0 for one in recordings]
@@ -128,7 +128,7 @@ def groups_of(recordings: list[Recording], table: pd.DataFrame | None) -> Iterat
         yield "women", [one for one, median in zip(recordings, medians, strict=True) if median > HIGHEST_MAN]
         return
     columns = [column for column in table.columns if column != "file"]
-    for keys in [[column] for column in columns] + ([columns] if len(columns) > 1 else []):
+    for keys in [[column] for column in columns] + ([columns] if combined and len(columns) > 1 else []):
         for names, rows in table.groupby(keys):
             yield ", ".join(names), [one for one in recordings if one.path.name in set(rows["file"])]
 
@@ -166,7 +166,7 @@ def main() -> None:
             print_row(path.name, total, 1)
         conditions = {"": clean} | {f" + {what}": measure(track, recordings, noise) for what, noise in noises.items()}
         for condition, errors in conditions.items():
-            for group, members in groups_of(recordings, table):
+            for group, members in groups_of(recordings, table, combined=not condition):
                 if members:
                     print_row(group + condition, sum(errors[one.path] for one in members), len(members))
 

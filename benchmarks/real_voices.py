@@ -147,8 +147,10 @@ def main() -> None:
     arguments = parser.parse_args()
     list_of = arguments.recordings / "recordings.csv"
     table = pd.read_csv(list_of, dtype=str) if list_of.exists() else None
-    files = sorted(path for path in arguments.recordings.iterdir() if path.suffix.lower() in SOUNDS)
+    files = sorted(path for path in arguments.recordings.glob("*") if path.suffix.lower() in SOUNDS)
     if table is not None:
+        if missing := sorted(set(table["file"]) - {path.name for path in files}):
+            parser.error(f"{list_of}: no such recording beside it: {', '.join(missing)}")
         files = [path for path in files if path.name in set(table["file"])]
     if not files:
         parser.error(f"{arguments.recordings}: no recordings ({', '.join(SOUNDS)})")

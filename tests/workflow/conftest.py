@@ -68,13 +68,14 @@ def empty_project(tmp_path) -> Path:
 
 
 def encode(path: Path, frames: np.ndarray, seconds: float, sound: bool = True) -> None:
-    """Write frames [n, height, width, 3] at 30 Hz and a gliding tone as an mp4."""
+    """Write frames [n, height, width, 3] at 30 Hz and a gliding voice as an mp4."""
     height, width = frames.shape[1:3]
     command = [ffmpeg_path(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", "30", "-i", "-"]
     if sound:
         time = np.arange(int(seconds * 22050)) / 22050
-        samples = 0.3 * np.sin(2 * np.pi * (150 * time + 20 * time**2))
+        phase = 2 * np.pi * (150 * time + 20 * time**2)
+        samples = 0.2 * sum(np.sin(k * phase) / k for k in range(1, 9))
         tone = path.with_suffix(".wav")
         write_wav(tone, samples)
         command += ["-i", str(tone), "-c:a", "aac"]

@@ -108,7 +108,7 @@ def print_row(what: str, total: pd.Series, recordings: int) -> None:
         total["gross"] / max(total["pitched"], 1),
     ]
     cents = total["cents"] / max(total["pitched"] - total["gross"], 1)
-    row = "".join(f"{rate:10.3f}" for rate in rates)
+    row = "".join(f"{rate:12.3f}" for rate in rates)
     print(f"{what:58.58s}{recordings:5d}{total['frames']:8.0f}{row}{total['octave']:8.0f}{cents:7.0f}", flush=True)
 
 
@@ -160,7 +160,7 @@ def main() -> None:
         paths = sorted(path for path in arguments.noise.iterdir() if path.suffix.lower() in SOUNDS)
         noises |= {path.name: librosa.load(path, sr=SAMPLE_RATE, mono=True, duration=30)[0] for path in paths}
 
-    heads = "".join(f"{head:>10s}" for head in ("voicing", "u called v", "v missed", "gross"))
+    heads = "".join(f"{head:>12s}" for head in ("voicing", "u called v", "v missed", "gross"))
     for name, track in TRACKERS.items():
         print(f"\n{name:58s}{'n':>5s}{'frames':>8s}{heads}{'octaves':>8s}{'cents':>7s}")
         clean = measure(track, recordings)

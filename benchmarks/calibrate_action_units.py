@@ -1,10 +1,12 @@
 """Fit what the face units do to a face (features/face_units.npz) and the numbers of features/action_units.yaml.
 
-    .venv/bin/python -m benchmarks.calibrate_action_units --measures build/face_unit_measures
+    .venv/bin/python -m benchmarks.calibrate_action_units --measures build/face_unit_measures --people my_people
 
 Renders the calibration set (`demo.calibration`) of heads that no benchmark evaluates, finds their meshes and measures
-them; `--measures` keeps the measures of each head, so that a second run need not render.  Writes the model and prints the
-table's `full` and `present` of each action unit.  Takes about 20 minutes on 2 idle cores.
+them; `--measures` keeps the measures of each head, so that a second run need not render.  `--people` is a folder of
+photographs of people at rest, `<person>.<anything>`, several of each person under different lamps, with glasses and
+without: what differs between them is no expression, and so is what persons differ in (benchmarks/README.md).  Writes the
+model and prints the table's `full` and `present` of each action unit.  Takes about 20 minutes on 2 idle cores.
 """
 
 import argparse
@@ -13,14 +15,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from demo.calibration import CALIBRATION_SEEDS, Shot, shots
 from demo.head import Frame, Head
 from demo.mesh import unit_names
 from features.action_units import driven, load_table, neutral_of
-from features.face_units import ARRAYS, MODEL, UprightFace, base_name, load_face_units, measure_face
+from features.detect import FaceDetector
+from features.face_units import ARRAYS, MODEL, FaceUnitModel, UprightFace, base_name, load_face_units, measure_face
 from features.mesh import OUTER_EYE_CORNERS, FaceMesh, MeshFace
 from features.openface import AU_PRESENCES
+from features.track import FaceTracker
 from pipeline.io import replacing
 
 SEEDS = CALIBRATION_SEEDS
@@ -28,6 +33,12 @@ UNSEEN = {"tongueOut"}  # the demo's heads do not show their tongue
 RIDGE = 5.0  # frames at rest that hold the responses near 0
 SHRINKAGE = 0.05  # of the covariance of the noise towards its diagonal
 DRIVEN = 0.3  # amplitude that counts as present
+# Weight of what lamps and glasses do to people, as against the noise of rendered pictures: about a person's neutral face, which
+# is of the same video, and about the population's, which knows nothing of them.
+LAMPS_OF_PERSON, LAMPS_OF_POPULATION = 2.0, 10.0
+RESTING = 0.9  # quantile of the amplitudes that people at rest seem to have
+PARTS, PART = 6, 40  # of a head's pictures, and how many are in each, of which neutral faces are compared
+DIRECTIONS, SHARED = 30, 0.1  # of identity, and the share of the mean spread that is added to that of each
 CROSSED = 0.5  # by so much mouthClose above jawOpen pushes the lips through each other: no face can do that
 
 
@@ -75,8 +86,26 @@ def precision(covariance: np.ndarray) -> np.ndarray:
     return np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(covariance.diagonal() + 1e-6))
 
 
-def fit(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]], face: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays of `FaceUnitModel` from measures and amplitudes of heads."""
+def people_at_rest(folder: Path, face: np.ndarray) -> list[np.ndarray]:
+    """Measures [photographs, m] of each person in a folder."""
+    detector, mesh, upright, people = FaceDetector(), FaceMesh(), UprightFace(face), {}
+    for path in sorted(folder.iterdir()):
+        frame = np.asarray(Image.open(path).convert("RGB"))
+        faces = FaceTracker(detector, mesh, 1).next(frame)
+        if faces:
+            found = faces[0].mesh
+            people.setdefault(path.name.split(".")[0], []).append(
+                measure_face(found.points, found.blendshapes, frame, upright).astype(np.float64)
+            )
+    return [np.array(rows) for rows in people.values()]
+
+
+def fit(
+    heads: list[tuple[np.ndarray, dict[str, np.ndarray]]], people: list[np.ndarray], face: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The arrays of `FaceUnitModel` but `identity` from measures and amplitudes of heads, and measures of people at rest."""
+    heads = [(measures[:, :-1], units) for measures, units in heads]  # the last one is no part of the fit
+    people = [measures[:, :-1] for measures in people if len(measures) > 1]
     names = list(heads[0][1])
     amplitudes = np.concatenate([np.stack(list(units.values()), 1) for _, units in heads])
     neutrals = np.array([np.median(measures, 0) for measures, _ in heads])  # these heads are at rest in most pictures
@@ -86,8 +115,41 @@ def fit(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]], face: np.ndarray)
     responses = np.linalg.solve(amplitudes.T @ amplitudes + RIDGE * np.eye(len(names)), amplitudes.T @ changes)
     rest = changes - amplitudes @ responses
     noise, between = rest.T @ rest / len(rest), np.cov(neutrals[:, 1:].T)
-    arrays = (face, neutrals.mean(0), responses, precision(noise) @ responses.T, precision(noise + between) @ responses.T)
-    return {"units": np.array(names)} | {name: array.astype(np.float32) for name, array in zip(ARRAYS, arrays, strict=True)}
+    lamps = np.concatenate([(measures - measures.mean(0))[:, 1:] for measures in people])
+    lamp = lamps.T @ lamps / (len(lamps) - len(people))
+    person, population = noise + LAMPS_OF_PERSON * lamp, noise + LAMPS_OF_POPULATION * lamp + between
+    arrays = (face, neutrals.mean(0), responses, precision(person) @ responses.T, precision(population) @ responses.T)
+    model = FaceUnitModel(tuple(names), *arrays, np.zeros(len(names)), np.zeros((0, 0)))
+    resting = np.quantile(model.amplitudes(np.array([measures.mean(0) for measures in people]), None), RESTING, axis=0)
+    return {"units": np.array(names)} | {
+        name: array.astype(np.float32) for name, array in zip(ARRAYS[:-1], (*arrays, resting), strict=True)
+    }
+
+
+def directions_of_identity(heads: list[np.ndarray], model: FaceUnitModel) -> np.ndarray:
+    """Of measures [shape=(pictures, m)] of each head: `FaceUnitModel.identity`.
+
+    Linear discriminants of the shape between heads, as against what the neutral faces of parts of one's pictures differ in.
+
+    They are scaled so that the latter have a variance of about 1.
+    """
+    random, shape = np.random.default_rng(0), slice(1, 1 + 3 * len(model.upright.half))
+    parts = [[measures[random.choice(len(measures), PART)] for _ in range(PARTS)] for measures in heads]
+    neutrals = np.array([[rest_of(part, model)[shape] for part in of_head] for of_head in parts])
+    means = neutrals.mean(1)
+    _, _, axes = np.linalg.svd(neutrals.reshape(-1, neutrals.shape[2]) - means.mean(0), full_matrices=False)
+    axes = axes[: min(DIRECTIONS, len(axes))].T
+    spread = ((neutrals - means[:, None]) @ axes).reshape(-1, axes.shape[1])
+    within = spread.T @ spread / (len(heads) * (PARTS - 1))
+    within += SHARED * np.trace(within) / len(within) * np.eye(len(within))
+    return axes @ np.linalg.cholesky(np.linalg.inv(within))
+
+
+def rest_of(measures: np.ndarray, model: FaceUnitModel) -> np.ndarray:
+    """`neutral_of` with a model that is not written yet."""
+    median = np.median(measures, 0)
+    median[1:] -= model.amplitudes(median[None], None)[0] @ model.responses
+    return median
 
 
 def best_threshold(intensity: np.ndarray, present: np.ndarray) -> float:
@@ -114,6 +176,7 @@ def print_table(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measures", type=Path, required=True, help="folder that keeps the measures of each head")
+    parser.add_argument("--people", type=Path, required=True, help="folder of photographs of people at rest")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.measures.mkdir(parents=True, exist_ok=True)
@@ -121,8 +184,13 @@ def main() -> None:
         face = average_face(list(pool.map(neutral_mesh, SEEDS)))
         count = len(SEEDS)
         heads = list(pool.map(measures_of_head, SEEDS, [face] * count, [arguments.measures] * count))
+    arrays = fit(heads, people_at_rest(arguments.people, face), face)
+    units, known = tuple(arrays["units"].tolist()), [arrays[name].astype(np.float64) for name in ARRAYS[:-1]]
+    identity = directions_of_identity(
+        [measures[:, :-1] for measures, _ in heads], FaceUnitModel(units, *known, np.zeros((0, 0)))
+    )
     with replacing(MODEL) as temporary:
-        np.savez_compressed(temporary, **fit(heads, face))
+        np.savez_compressed(temporary, **arrays, identity=identity.astype(np.float32))
     load_face_units.cache_clear()
     print_table(heads)
 

@@ -142,7 +142,7 @@ here (their gaze: [features.md](features.md#gaze-of-people)).
 ACTION_UNITS = """\
 Over sweeps of single face units and mixtures: Pearson's correlation of the intensity with the amplitude of what drives it,
 and F1 of the presence, true where the amplitude is .3 or more. The last column counts intensities from the population's
-neutral face, not from the median of the speaker's own video.
+neutral face, not from that of the speaker.
 """
 CROSS_TALK = """\
 Cross-talk: mean change of each intensity (columns, 0-5) when what drives the action unit of the line goes from 0 to 1. An

@@ -49,10 +49,14 @@ def base_name(unit: str) -> str:
     return unit.removesuffix("Left").removesuffix("Right")
 
 
-DEAD = {"_neutral", "cheekSquint", "noseSneer"}  # blendshapes that stay at 0 whatever the face does
+# Blendshapes whose activation stays near 0 whatever the face does; on people the logarithm of cheekSquint tells a smile of
+# the cheeks all the same, on rendered heads nothing does.
+DEAD = {"_neutral", "cheekSquint", "noseSneer"}
 BASE_BLENDSHAPES = sorted({base_name(name) for name in BLENDSHAPES} - DEAD)
 _SIDES = np.array([[base_name(name) == base for name in BLENDSHAPES] for base in BASE_BLENDSHAPES], float)
 _SIDES /= _SIDES.sum(1, keepdims=True)
+CHEEKS = ("cheekSquintLeft", "cheekSquintRight")
+FAINT = 1e-9  # activation below which none is told from another
 
 
 class UprightFace:
@@ -137,6 +141,10 @@ class FaceUnitModel:
     responses : np.ndarray [shape=(K, M - 1)], at amplitude 1
     person, population : np.ndarray [shape=(M - 1, K)]
         Responses times the inverse covariance of the noise, about a person's neutral values and about the population's.
+    resting : np.ndarray [shape=(K,)]
+        Amplitudes that people's faces at rest seem to have: nine of ten less, counted from the population's neutral values.
+    identity : np.ndarray [shape=(k, d)]
+        Directions of the shape, the first k measures after the turn, in which persons differ; see `features.person`.
     """
 
     units: tuple[str, ...]
@@ -145,6 +153,8 @@ class FaceUnitModel:
     responses: np.ndarray
     person: np.ndarray
     population: np.ndarray
+    resting: np.ndarray
+    identity: np.ndarray
 
     @cached_property
     def upright(self) -> UprightFace:
@@ -154,11 +164,13 @@ class FaceUnitModel:
         """Most probable amplitudes [shape=(n, K)] of measures [shape=(n, M)]; NaN where these are NaN.
 
         neutral : np.ndarray [shape=(M,)], of the person; None, or NaN, for that of the population
+        Measures beyond the first M are not looked at.
         """
+        count = len(self.neutral)
         own = neutral is not None and not np.isnan(neutral).any()
         metric, neutral = (self.person, neutral) if own else (self.population, self.neutral)
         precision = self.responses @ metric
-        seen = (measures[:, 1:] - neutral[1:]) @ metric
+        seen = (measures[:, 1:count] - neutral[1:count]) @ metric
         prior = EVIDENCE * np.sqrt(np.diag(precision)) * (1 + TURNED * measures[:, :1])
         rate = 1 / np.linalg.eigvalsh(precision)[-1]
         found = ahead = np.zeros_like(seen)
@@ -177,7 +189,7 @@ def load_face_units() -> FaceUnitModel:
         return FaceUnitModel(tuple(file["units"].tolist()), *(file[name].astype(np.float64) for name in ARRAYS))
 
 
-ARRAYS = ("face", "neutral", "responses", "person", "population")
+ARRAYS = ("face", "neutral", "responses", "person", "population", "resting", "identity")
 
 
 def face_unit_weights() -> dict[str, str]:
@@ -197,12 +209,14 @@ def measure_face(points: np.ndarray, blendshapes: dict[str, float], frame: np.nd
 
     Returns
     -------
-    np.ndarray [shape=(M,), float32]
-        Turn of the head (sum of squared sines of yaw and pitch), shape, blendshapes, edges of the face, edges of the eyes.
+    np.ndarray [shape=(M + 1,), float32]
+        Turn of the head (sum of squared sines of yaw and pitch), shape, blendshapes, edges of the face, edges of the eyes; and
+        the natural logarithm of the activation of cheekSquint.
     """
     pose = upright.pose(points)
     picture = upright.picture(frame, pose)
     activations = _SIDES @ [blendshapes[name] for name in BLENDSHAPES]
     turn = (pose[1][:2, 2] ** 2).sum()
-    parts = (upright.shape(points, pose), activations, edges(picture, CELL), edges(picture[EYES], EYE_CELL))
+    cheeks = np.log(np.maximum([blendshapes[name] for name in CHEEKS], FAINT)).mean(keepdims=True)
+    parts = (upright.shape(points, pose), activations, edges(picture, CELL), edges(picture[EYES], EYE_CELL), cheeks)
     return np.concatenate([[turn], *(part.ravel() for part in parts)]).astype(np.float32)

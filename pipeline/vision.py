@@ -3,7 +3,7 @@
     python -m pipeline.vision --clips build/clips/video_0001 --output build/features/vision/video_0001.h5
 
 Every clip of clips.csv is decoded once, frame by frame, and written before the next one is read; the action units, which
-count from the median face of the video, are filled in at the end.  Beside `values` the store has per frame what
+count from the neutral face of each person in it, are filled in at the end.  Beside `values` the store has per frame what
 `features.vision.VisionFeatures` calls `success`, `confidence`, `box`, `transform`, `track` and `faces`, and per track
 `speaking`.  Flags: `no_video` (no video file, or none that can be decoded; no rows), `no_face` (not one frame shows a
 face: rows of NaN), `face_in_few_frames` (less than half of them do), `failed` (a model stopped with an error: no rows;
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import h5py
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from features.action_units import neutral_of
 from features.openface import COLUMNS, UNITS
+from features.person import persons_of
 from features.speaker import UNCERTAIN, loudness_of
 from features.vision import (
     ACTION_UNITS,
@@ -45,7 +47,7 @@ FRAME_RATE = 30.0
 FEW_FRAMES = 0.5
 SEVERAL_FACES = 0.1  # share of the frames
 SMALL_PICTURE = 80  # shorter side, pixels: a face in it is hardly as large as the detector needs
-NEUTRAL_FRAMES = 10_000  # most that the median face of a video is taken from, evenly spread over it
+NEUTRAL_FRAMES = 10_000  # most that the neutral faces of a video are taken from, evenly spread over it
 EXTRAS = ("success", "confidence", "box", "transform", "track", "faces", "speaking")
 
 
@@ -199,11 +201,38 @@ def extract(folder: Path, output: Path, settings: VisionSettings) -> None:
             # On disk: those of a long video would fill the memory.
             np.save(kept := Path(folder_of_measures) / f"{len(measures)}.npy", found.measures)
             measures.append(np.load(kept, mmap_mode="r"))
-        if settings.baseline == "video" and measures:
-            step = 1 + sum(map(len, measures)) // NEUTRAL_FRAMES
-            neutral = neutral_of(np.concatenate([clip_measures[::step] for clip_measures in measures]))
-            for clip, clip_measures in zip(clips, measures, strict=True):
-                file[clip.clip_id]["values"][:, ACTION_UNITS] = action_unit_columns(clip_measures, neutral)
+        if settings.baseline == "video":
+            count_from_neutral_faces(file, clips, measures)
+
+
+def count_from_neutral_faces(file: h5py.File, clips: list[Clip], measures: list[np.ndarray]) -> None:
+    """Put the action units from the neutral face of each person into a store; `person` tells who is measured on a frame.
+
+    measures : np.ndarray [shape=(n, m)] of the frames of each clip
+    """
+    tracks = [(clip, track) for clip in range(len(clips)) for track in np.unique(track_of(file, clips[clip])) if track >= 0]
+    step = 1 + sum(map(len, measures)) // NEUTRAL_FRAMES
+    some = [measures[clip][track_of(file, clips[clip]) == track][::step] for clip, track in tracks]
+    persons = persons_of(some)
+    neutrals = [
+        neutral_of(np.concatenate([rows for rows, of in zip(some, persons, strict=True) if of == person]))
+        for person in range(persons.max(initial=-1) + 1)
+    ]
+    for number, clip in enumerate(clips):
+        group, track, values = file[clip.clip_id], track_of(file, clip), file[clip.clip_id]["values"][:]
+        person = np.full(len(track), -1, np.int16)
+        for (of_clip, own), known in zip(tracks, persons, strict=True):
+            if of_clip == number:
+                frames = track == own
+                person[frames] = known
+                values[frames, ACTION_UNITS] = action_unit_columns(measures[number][frames], neutrals[known])
+        group["values"][:] = values
+        group["person"] = person
+
+
+def track_of(file: h5py.File, clip: Clip) -> np.ndarray:
+    """Track of each frame of a clip in a store."""
+    return file[clip.clip_id]["track"][:]
 
 
 def main() -> None:
@@ -226,7 +255,7 @@ def main() -> None:
         "--baseline",
         choices=("video", "none"),
         default="video",
-        help="neutral face of the action units: the median of the video, or that of the population",
+        help="neutral face of the action units: that of each person in the video, or that of the population",
     )
     parser.add_argument(
         "--faces",

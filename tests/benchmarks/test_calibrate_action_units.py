@@ -17,17 +17,40 @@ def heads():
     for _ in range(4):
         amplitudes = random.uniform(0, 1, (1000, 3)) * (random.uniform(0, 1, (1000, 3)) < 0.08)
         measures = random.normal(0, 0.5, 12) + amplitudes @ responses + random.normal(0, 0.05, (1000, 12))
-        made.append((np.column_stack([np.zeros(1000), measures]), dict(zip(UNITS, amplitudes.T, strict=True))))
+        # The turn before them, and behind them what is no part of the fit.
+        made.append(
+            (np.column_stack([np.zeros(1000), measures, np.full(1000, 9.0)]), dict(zip(UNITS, amplitudes.T, strict=True)))
+        )
     return responses, made
+
+
+def people(lamp=0.0):
+    """Two people of four photographs each; lamps change the first measure."""
+    random = np.random.default_rng(5)
+    rows = np.concatenate([random.normal(0, 0.05, (2, 4, 13)), np.full((2, 4, 1), 9.0)], axis=2)
+    rows[:, :, 1] += lamp * random.normal(size=(2, 4))
+    return list(rows)
+
+
+def model_of(fitted):
+    return FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS[:-1]), np.zeros((0, 0)))
+
+
+def test_what_lamps_change_is_not_believed(heads):
+    _, made = heads
+    seen = np.zeros((1, 13))
+    seen[0, 1] = 0.5
+    trusting, wary = (model_of(fit(made, people(lamp), np.zeros((478, 3)))) for lamp in (0.0, 1.0))
+    assert trusting.amplitudes(seen, np.zeros(13)).max() > 10 * wary.amplitudes(seen, np.zeros(13)).max()
 
 
 def test_responses_and_amplitudes_are_recovered(heads):
     responses, made = heads
-    fitted = fit(made, np.zeros((478, 3)))
-    assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS}
+    fitted = fit(made, people(), np.zeros((478, 3)))
+    assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS} - {"identity"}
     assert np.abs(fitted["responses"] - responses).max() < 0.15 * np.abs(responses).max()
-    model = FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS))
-    measures, truth = made[0]
+    model = model_of(fitted)
+    measures, truth = made[0][0][:, :-1], made[0][1]
     found = model.amplitudes(measures, np.median(measures, 0))
     assert found.min() >= 0 and np.abs(found - np.column_stack(list(truth.values()))).mean() < 0.05
 
@@ -40,8 +63,8 @@ def test_crossed_lips_teach_nothing(heads):
         assert crossed.any()
         spoilt.append((np.where(crossed[:, None], 1e3, measures), amplitudes))
     for (measures, _), (whole, _) in zip(spoilt, made, strict=True):
-        measures[:, 0] = whole[:, 0]
-    clean, dirty = fit(made, np.zeros((478, 3))), fit(spoilt, np.zeros((478, 3)))
+        measures[:, [0, -1]] = whole[:, [0, -1]]
+    clean, dirty = (fit(heads, people(), np.zeros((478, 3))) for heads in (made, spoilt))
     assert np.abs(dirty["responses"] - clean["responses"]).max() < 0.25
 
 

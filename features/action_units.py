@@ -16,7 +16,6 @@ from features.openface import AU_INTENSITIES, AU_PRESENCES
 
 TABLE = Path(__file__).with_name("action_units.yaml")
 ENOUGH = 3000  # frames, evenly spread, that a median is taken of
-LEAST = 0.05  # share of the frames in which a person shows a face unit least
 BLOCK = 2000  # frames that are worked on at once, to save memory
 
 
@@ -30,28 +29,20 @@ class ActionUnit:
     present: float
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a blendshape of the mesh says of people: it lies between `lowest` and `highest` at rest, and is `full` at most.
-
-    least : how far it must rise to tell something
-    """
-
-    lowest: float
-    highest: float
-    least: float
-    full: float
-
-    def rest(self, own: float | None) -> float:
-        """Of a person whose median is `own`, or None."""
-        return (self.lowest + self.highest) / 2 if own is None else min(max(own, self.lowest), self.highest)
-
-
-# Quantiles .1 and .9 of people at rest under four lamps, with and without glasses, and medians of broad smiles
-# (8 people): the activation of mouthSmile, and the logarithm of that of cheekSquint.
-SMILE = Evidence(0.0, 0.2, 0.0, 0.95)
-MORE = 2.0  # times what the fit finds can a smile of people be
-CHEEKS = Evidence(-16.4, -14.9, 0.8, -13.2)
+BROAD = (0.5, 0.95)  # activations of mouthSmile in a smile, and in a broad one
+# Logarithms of the activation of cheekSquint: quantiles .1 and .9 of people at rest under four lamps, with and without
+# glasses; how far it must rise to tell something; and that of broad smiles (medians of 8 people).
+CHEEKS_AT_REST, CHEEKS_LEAST, CHEEKS_RAISED = (-16.4, -14.9), 0.8, -13.2
+# Face units of expressions that last, and from which to which activation of a blendshape they count as shown: people at rest
+# have less, .2 of browDown and mouthSmile, next to nothing of the others. An open jaw is never rest.
+LASTING = {
+    "jawOpen": ("jawOpen", -1.0, 0.0),
+    "mouthSmile": ("mouthSmile", 0.5, 0.9),
+    "cheekSquint": ("mouthSmile", 0.5, 0.9),
+    "mouthUpperUp": ("mouthUpperUp", 0.1, 0.4),
+    "mouthLowerDown": ("mouthLowerDown", 0.1, 0.4),
+    "browDown": ("browDown", 0.3, 0.6),
+}
 
 
 @cache
@@ -101,18 +92,17 @@ def measure_count() -> int:
 
 
 @cache
-def smile_place() -> int:
-    """Which measure is the activation of mouthSmile."""
-    return 1 + 3 * len(load_face_units().upright.half) + BASE_BLENDSHAPES.index("mouthSmile")
+def place_of(blendshape: str) -> int:
+    """Which measure is the activation of a blendshape."""
+    return 1 + 3 * len(load_face_units().upright.half) + BASE_BLENDSHAPES.index(blendshape)
 
 
 def neutral_of(measures: np.ndarray) -> np.ndarray:
     """The neutral face of a person: the median of their frames, less the expression that it holds.
 
-    OpenFace 2's dynamic models take the median, but whoever laughs or speaks through a scene shows an expression in more than
-    half of the frames. So of each face unit that the median shows, counted from the population's neutral face, what goes
-    beyond a face at rest is taken out: beyond what the person shows in the twentieth of the frames with least of it, and
-    beyond what people's faces at rest seem to show.
+    OpenFace 2's dynamic models take the median. But who laughs or frowns through a scene, or speaks, shows that in more than
+    half of the frames. So what the median shows of such face units, counted from the population's neutral face, is taken out
+    of it as far as the mesh's own blendshapes see it too: a person may as well look so at rest, and theirs do not say so then.
 
     Parameters
     ----------
@@ -125,38 +115,24 @@ def neutral_of(measures: np.ndarray) -> np.ndarray:
     seen = np.flatnonzero(~np.isnan(measures[:, 0]))
     if len(seen) == 0:
         return np.full(measures.shape[1], np.nan)
-    some = measures[seen[:: -(-len(seen) // ENOUGH)]].astype(np.float64)
-    model, median = load_face_units(), np.median(some, 0)
-    shown = model.amplitudes(np.concatenate([median[None], some]), None)
-    least = np.quantile(shown[1:], LEAST, axis=0)
-    expression = np.maximum(0, shown[0] - np.minimum(least, model.resting))
-    median[1 : len(model.neutral)] -= expression @ model.responses
+    some = seen[:: -(-len(seen) // ENOUGH)]
+    model, median = load_face_units(), np.median(measures[some], 0).astype(np.float64)
+    shown = dict(zip(model.units, model.amplitudes(median[None], None)[0], strict=True))
+    for unit, (blendshape, least, most) in LASTING.items():
+        share = np.clip((median[place_of(blendshape)] - least) / (most - least), 0, 1)
+        median[1 : len(model.neutral)] -= share * shown[unit] * model.responses[model.units.index(unit)]
     return median
 
 
-def with_evidence_of_the_mesh(
-    amplitudes: dict[str, np.ndarray], measures: np.ndarray, neutral: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """The amplitudes, those of smile and cheeks at least as large as the mesh's own blendshapes say.
+def raised_cheeks(activation: np.ndarray, neutral: np.ndarray | None) -> np.ndarray:
+    """How far the mesh sees the cheeks of people raised [shape=(n,)], 0-1, which the fit, made on rendered heads, does not.
 
-    The fit was made on rendered heads. On people the mesh's network sees the smile itself, and that the cheeks are raised by
-    it, better and without a person's neutral face.
-
-    amplitudes : of n frames by face unit. measures : np.ndarray [shape=(n, m)]. neutral : np.ndarray [shape=(m,)] or None.
+    activation : np.ndarray [shape=(n,)], logarithms of that of cheekSquint. neutral : of the person, or None, as in
+    `action_units`; its last value is such a logarithm.
     """
-    table, place = load_table(), smile_place()
-    neutral = None if neutral is None or np.isnan(neutral).any() else neutral
-    smile, cheeks = (
-        (values - rest - evidence.least) / (evidence.full - rest - evidence.least)
-        for evidence, values, rest in (
-            (SMILE, measures[:, place], SMILE.rest(None if neutral is None else neutral[place])),
-            (CHEEKS, measures[:, -1], CHEEKS.rest(None if neutral is None else neutral[-1])),
-        )
-    )
-    fitted = amplitudes["mouthSmile"]
-    smile = np.maximum(fitted, np.minimum(MORE * fitted, table["AU12"].full * np.clip(smile, 0, 1)))
-    cheeks = table["AU06"].full * np.clip(np.minimum(cheeks, smile / table["AU12"].full), 0, 1)
-    return amplitudes | {"mouthSmile": smile, "cheekSquint": np.maximum(amplitudes["cheekSquint"], cheeks)}
+    lowest, highest = CHEEKS_AT_REST
+    rest = (lowest + highest) / 2 if neutral is None or np.isnan(neutral).any() else np.clip(neutral[-1], lowest, highest)
+    return np.clip((activation - rest - CHEEKS_LEAST) / (CHEEKS_RAISED - rest - CHEEKS_LEAST), 0, 1)
 
 
 def action_units(measures: np.ndarray, neutral: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -175,11 +151,19 @@ def action_units(measures: np.ndarray, neutral: np.ndarray | None = None) -> tup
         there is no face.
     """
     model, table = load_face_units(), load_table()
+    cheek, lip, smile = (AU_PRESENCES.index(unit) for unit in ("AU06", "AU10", "AU12"))
     intensity = np.full((len(measures), len(table)), np.nan)
     seen = np.flatnonzero(~np.isnan(measures[:, 0]))
     for block in np.split(seen, range(BLOCK, len(seen), BLOCK)):
         amplitudes = dict(zip(model.units, model.amplitudes(measures[block], neutral).T, strict=True))
-        found = driven(with_evidence_of_the_mesh(amplitudes, measures[block], neutral)) / [line.full for line in table.values()]
+        found = driven(amplitudes) / [line.full for line in table.values()]
+        # A broad smile shows the upper teeth; of people the mesh's network sees how broad it is better than the fit.
+        broad = np.clip((measures[block, place_of("mouthSmile")] - BROAD[0]) / (BROAD[1] - BROAD[0]), 0, 1)
+        broad = np.maximum(amplitudes["mouthSmile"], table["AU12"].full * broad)
+        found[:, lip] = driven(amplitudes | {"mouthSmile": broad})[:, lip] / table["AU10"].full
+        # Cheeks that the mesh sees raised count as far as the person smiles: without a smile it tells nothing.
+        cheeks = np.minimum(raised_cheeks(measures[block, -1], neutral), found[:, smile])
+        found[:, cheek] = np.maximum(found[:, cheek], cheeks)
         intensity[block] = np.clip(5 * found, 0, 5)
     presence = np.where(np.isnan(intensity), np.nan, intensity >= [line.present for line in table.values()])
     return intensity[:, [AU_PRESENCES.index(unit) for unit in AU_INTENSITIES]], presence

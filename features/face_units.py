@@ -141,8 +141,6 @@ class FaceUnitModel:
     responses : np.ndarray [shape=(K, M - 1)], at amplitude 1
     person, population : np.ndarray [shape=(M - 1, K)]
         Responses times the inverse covariance of the noise, about a person's neutral values and about the population's.
-    resting : np.ndarray [shape=(K,)]
-        Amplitudes that people's faces at rest seem to have: nine of ten less, counted from the population's neutral values.
     identity : np.ndarray [shape=(k, d)]
         Directions of the shape, the first k measures after the turn, in which persons differ; see `features.person`.
     """
@@ -153,7 +151,6 @@ class FaceUnitModel:
     responses: np.ndarray
     person: np.ndarray
     population: np.ndarray
-    resting: np.ndarray
     identity: np.ndarray
 
     @cached_property
@@ -189,7 +186,7 @@ def load_face_units() -> FaceUnitModel:
         return FaceUnitModel(tuple(file["units"].tolist()), *(file[name].astype(np.float64) for name in ARRAYS))
 
 
-ARRAYS = ("face", "neutral", "responses", "person", "population", "resting", "identity")
+ARRAYS = ("face", "neutral", "responses", "person", "population", "identity")
 
 
 def face_unit_weights() -> dict[str, str]:

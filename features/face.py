@@ -12,7 +12,7 @@ import numpy as np
 
 from features import align
 from features.gaze import Gaze, gaze_of
-from features.landmarks import five_points, landmarks_68
+from features.landmarks import five_points, landmarks_68, shape_points
 from features.mesh import MeshFace
 from features.openface import AU_INTENSITIES, AU_PRESENCES, assemble
 from features.pose import Camera, camera_of, euler_angles
@@ -92,16 +92,16 @@ def measure(
     if coordinates == "aligned":
         transform = align.similarity_transform(five_points(mesh_points[:, :2]))
         mesh_points, camera = align.apply(transform, mesh_points), camera_of(align.SIDE, align.SIDE)
-    points = landmarks_68(mesh_points)
+    points, fitted = landmarks_68(mesh_points[:, :2]), shape_points(mesh_points)
     known = camera if focal_length and coordinates == "frame" else None
-    fit = shape_model.fit(points[:, :2], start and start.fit, depths=points[:, 2], camera=known)
+    fit = shape_model.fit(fitted[:, :2], start and start.fit, depths=fitted[:, 2], camera=known)
     translation = fit.head_translation(camera)
     # The rotation is that before the known camera or, without one, against the line of sight: so is the gaze.
-    seen_by = known or fit.line_of_sight(points[:, :2])
+    seen_by = known or fit.line_of_sight(fitted[:, :2])
     stand = fit.head_translation(seen_by)
     gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, stand, seen_by, frame, transform, start and start.gaze)
     gaze = gaze.moved(translation - stand)
-    return FaceGeometry(points[:, :2], fit, translation, gaze, camera, transform)
+    return FaceGeometry(points, fit, translation, gaze, camera, transform)
 
 
 def shape_blocks(points: np.ndarray, fit: Fit, translation: np.ndarray) -> dict[str, np.ndarray]:

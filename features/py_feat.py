@@ -24,7 +24,7 @@ import pandas as pd
 
 from features.face import FaceColumns, shape_blocks
 from features.gaze import gaze_of
-from features.landmarks import landmarks_68
+from features.landmarks import landmarks_68, shape_points
 from features.openface import AU_INTENSITIES, AU_PRESENCES, COLUMNS, N_EYE_LANDMARKS, N_LANDMARKS, assemble
 from features.pose import camera_of, euler_angles, rotation_matrix
 from features.shape_model import Fit, load_shape_model
@@ -138,11 +138,12 @@ def to_columns(face: pd.Series, start: Fit | None = None) -> tuple[np.ndarray, F
     mesh = None
     if "mesh_x_0" in face:
         mesh = np.stack([face[[f"mesh_{axis}_{i}" for i in range(N_MESH)]].to_numpy(float) for axis in "xy"], 1)
-        points = landmarks_68(mesh)
+        points, fitted = landmarks_68(mesh), shape_points(mesh)
     else:
         points = np.stack([face[[f"{axis}_{i}" for i in range(N_LANDMARKS)]].to_numpy(float) for axis in "xy"], 1)
+        fitted = points
     camera = camera_of(face["FrameWidth"], face["FrameHeight"])
-    fit = load_shape_model().fit(points, start)
+    fit = load_shape_model().fit(fitted, start)
     translation = fit.head_translation(camera)
     angles = face[["Pitch", "Roll", "Yaw"]].to_numpy(float)
     rotation = rotation_of_euler(*angles) if mesh is None else rotation_of_vector(*angles)

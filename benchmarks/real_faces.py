@@ -71,7 +71,8 @@ def hand_set_faces(folder: Path, half: int | None = None) -> list[HandSet]:
 def read_pts(path: Path) -> Iterator[HandSet]:
     """The face of a .pts file, whose pixels count from 1 in their middle; nothing without photograph or 68 points."""
     photographs = [path.with_suffix(suffix) for suffix in PHOTOGRAPHS if path.with_suffix(suffix).is_file()]
-    points = np.array(path.read_text(encoding="utf-8").partition("{")[2].partition("}")[0].split(), float).reshape(-1, 2)
+    text = path.read_text(encoding="utf-8")
+    points = np.array(text[text.find("{") + 1 :].partition("}")[0].split(), float).reshape(-1, 2)  # braces may be missing
     if photographs and len(points) == 68:
         yield HandSet(photographs[0], points - 0.5)
 

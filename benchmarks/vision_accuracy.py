@@ -137,7 +137,9 @@ the focal length of the camera given. Each part of the set is a clip, all clips 
 drawn at random, are shown in an order in which each follows the nearest one that is left, and still move further from
 frame to frame than people do. Percentages of distances are parts of the distance of the outer corners of the eyes as it
 would be seen from the front. Faces are synthetic: smooth skin, no glasses, no cast shadows; people are not measured
-here (their gaze: [features.md](features.md#gaze-of-people)).
+here (their gaze: [features.md](features.md#gaze-of-people); their points: [features.md](features.md#the-68-points-of-people)).
+The 68 points lie where hands set them on photographs. The truth is vertices of the heads, fixed on the skin; inside the face
+both agree, but along the jaw they are spaced otherwise: jaw and reprojection of all 68 points are off by that.
 """
 ACTION_UNITS = """\
 Over sweeps of single face units and mixtures: Pearson's correlation of the intensity with the amplitude of what drives it,

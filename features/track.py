@@ -3,14 +3,21 @@
 MTCNN runs on key frames: the first frame, one every `KEY_INTERVAL` frames, and every frame on which no face is followed,
 one has been lost or jumps, or the picture of one changes much.  Between them each mesh looks where the face was on
 the frame before.  A track begins where both see a face.  If MTCNN does not confirm it later it may be MTCNN that is wrong
-(a hidden eye, glaring light): the face is kept, with less confidence.  If one face is to be followed, the largest is
-taken, and kept until another is more than `SWITCH` times as large, so that two people of one size do not take turns.
+(a hidden eye, glaring light): the face is kept, with less confidence.  A track ends where the face is no longer the same
+person's: its picture, aligned by five points and freed from exposure, and the shape of its mesh, freed from the pose, have
+changed too much at once.  A head that moves fast changes its place, not these; what lies about it does not count.  By the
+same measure a face that was lost for a moment is taken up again, and nobody else in its place.  If one face is to be
+followed, the largest is taken, and kept until another is more than `SWITCH` times as large, so that two people of one size
+do not take turns.
 """
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
+from features.align import SIDE as ALIGNED_SIDE
+from features.align import TEMPLATE, similarity_transform
 from features.detect import Face, FaceDetector
 from features.landmarks import five_points
 from features.mesh import FaceMesh, MeshFace, Region
@@ -23,9 +30,12 @@ GROWTH = 1.5  # largest plausible change of size between frames
 SWITCH = 1.5
 RELEVANT = 0.4  # side of the smallest face that is looked for, in sides of the smallest that is followed
 MEMORY = 30  # frames after which a face in the old place is a new face
+MOMENT = 3  # frames within which a lost face need not be in the old place
 FAR = 0.15  # by which a face may lie off the square in which the mesh looks for it: beyond, it looks again
-CUT = 0.6  # correlation of the picture of a face with that of the frame before, below which it is another picture
-DOUBT = 0.8  # the same correlation, below which MTCNN is asked whether it still is a face
+SAME_PERSON = 0.55  # `Look.agreement` below which it is another person
+SHAPE_WEIGHT = 2.0  # of the change of shape in it; both chosen on cuts between films of people, benchmarks/real_tracks.py
+LOOK_SIDE = 32  # pixels of the aligned picture that is compared
+DOUBT = 0.8  # correlation with the picture before, in one square, below which MTCNN is asked whether it still is a face
 UNCONFIRMED = 0.4  # disagreement, in distances of the eyes, of a mesh where MTCNN sees no face; the largest
 
 
@@ -56,6 +66,34 @@ class TrackedFace:
         return self.mesh.box
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What tells a person from another from one frame to the next.
+
+    picture : np.ndarray [shape=(32, 32), float32], the aligned face, grey
+    shape : np.ndarray [shape=(468, 3)], the mesh without irises, about its mean, of norm 1
+    """
+
+    picture: np.ndarray
+    shape: np.ndarray
+
+    @classmethod
+    def of(cls, frame: np.ndarray, mesh: MeshFace) -> "Look":
+        """The look of a face of a frame [shape=(h, w, 3), uint8, RGB]."""
+        scale = LOOK_SIDE / ALIGNED_SIDE
+        transform = similarity_transform(five_points(mesh.points[:, :2]), scale * TEMPLATE)
+        picture = cv2.cvtColor(cv2.warpAffine(frame, transform, (LOOK_SIDE, LOOK_SIDE)), cv2.COLOR_RGB2GRAY)
+        shape = mesh.points[:468] - mesh.points[:468].mean(0)
+        return cls(picture.astype(np.float32), shape / np.linalg.norm(shape))
+
+    def agreement(self, other: "Look") -> float:
+        """Correlation of the pictures less `SHAPE_WEIGHT` of the distance of the shapes, turned onto each other; up to 1."""
+        left, values, right = np.linalg.svd(self.shape.T @ other.shape)
+        values[-1] *= np.sign(np.linalg.det(left @ right))  # a rotation, no reflection (Kabsch 1976)
+        apart = np.sqrt(max(0.0, 1 - values.sum() ** 2))
+        return likeness(self.picture, other.picture) - SHAPE_WEIGHT * float(apart)
+
+
 class FaceTracker:
     """Follows the faces of one clip, frame by frame.
 
@@ -73,15 +111,14 @@ class FaceTracker:
     def __init__(self, detector: FaceDetector, mesh: FaceMesh, most: int = 1) -> None:
         self.detector, self.mesh, self.most = detector, mesh, most
         self.faces: list[TrackedFace] = []
-        self.last_seen: dict[int, tuple[int, np.ndarray]] = {}  # track -> frame, box
-        self.cut: set[int] = set()  # tracks that this frame ends: whoever shows there now is another
+        self.last_seen: dict[int, tuple[int, np.ndarray, Look]] = {}  # track -> frame, box, look
         self.in_doubt = False  # whether this frame shows a followed face otherwise than the frame before
         self.frame = self.tracks = self.seen = self.until_key_frame = 0
 
     def next(self, frame: np.ndarray) -> list[TrackedFace]:
         """The faces of the next frame [shape=(h, w, 3), uint8, RGB], those that are followed longest first."""
         faces: list[TrackedFace] = []
-        self.cut, self.in_doubt = set(), False
+        self.in_doubt = False
         for before in self.faces:
             face = self._follow(frame, before)
             if face and not any(overlap(face.box, other.box) >= SAME_FACE for other in faces):
@@ -92,7 +129,7 @@ class FaceTracker:
         self.until_key_frame -= 1
         self.frame += 1
         self.faces = faces
-        self.last_seen |= {face.track: (self.frame, face.box) for face in faces}
+        self.last_seen |= {face.track: (self.frame, face.box, Look.of(frame, face.mesh)) for face in faces}
         return faces
 
     def _follow(self, frame: np.ndarray, face: TrackedFace) -> TrackedFace | None:
@@ -101,12 +138,14 @@ class FaceTracker:
         found = self.mesh.look(frame, region)
         if distance(region, found.wanted_region) > FAR:
             found = self.mesh.look(frame, found.wanted_region)
-        alike = likeness(found.thumbnail, face.mesh.thumbnail)
-        self.in_doubt |= alike < DOUBT
-        if alike < CUT:
-            self.cut.add(face.track)
+        self.in_doubt |= likeness(found.thumbnail, face.mesh.thumbnail) < DOUBT
+        if found.presence < PRESENCE or jumped(face.box, found.box) or not self._is(face.track, Look.of(frame, found)):
             return None
-        return None if found.presence < PRESENCE or jumped(face.box, found.box) else replace(face, mesh=found)
+        return replace(face, mesh=found)
+
+    def _is(self, track: int, look: Look) -> bool:
+        """Whether a face looks as that of a track did when it was last seen."""
+        return self.last_seen[track][2].agreement(look) >= SAME_PERSON
 
     def _confirm(self, frame: np.ndarray, followed: list[TrackedFace]) -> list[TrackedFace]:
         """Of the followed faces those that go on, and new ones as far as there is room or they are much larger."""
@@ -128,16 +167,18 @@ class FaceTracker:
             if mesh.presence >= PRESENCE and overlap(mesh.box, detection.box) >= SAME_FACE:
                 if len(faces) == self.most:
                     faces.remove(smallest)
-                faces.append(tracked(mesh, self._track_in(mesh.box, faces), detection))
+                faces.append(tracked(mesh, self._track_of(frame, mesh, faces), detection))
         return sorted(faces, key=lambda face: face.track)
 
-    def _track_in(self, box: np.ndarray, faces: list[TrackedFace]) -> int:
-        """The track of a face that is found in `box`: that of a face lost there a moment ago, or a new one."""
-        taken = self.cut | {face.track for face in faces}
+    def _track_of(self, frame: np.ndarray, mesh: MeshFace, faces: list[TrackedFace]) -> int:
+        """The track of a face that is found on a frame: that of the same face lost there a moment ago, or a new one."""
+        look, taken = Look.of(frame, mesh), {face.track for face in faces}
         missed = [
-            (frame, track)
-            for track, (frame, last_box) in self.last_seen.items()
-            if track not in taken and self.frame - frame <= MEMORY and overlap(box, last_box) >= SAME_FACE
+            (seen, track)
+            for track, (seen, box, _) in self.last_seen.items()
+            if track not in taken
+            and (self.frame - seen <= MOMENT or (self.frame - seen <= MEMORY and overlap(mesh.box, box) >= SAME_FACE))
+            and self._is(track, look)
         ]
         if missed:
             return max(missed)[1]

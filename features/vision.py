@@ -13,8 +13,8 @@ from features.detect import FaceDetector
 from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
 from features.face_units import face_unit_weights
 from features.gaze import IrisSize
-from features.landmarks import landmark_weights
-from features.mesh import FaceMesh
+from features.landmarks import landmark_weights, landmarks_68
+from features.mesh import FaceMesh, MeshFace
 from features.openface import COLUMNS, block_slice
 from features.shape_model import ShapeModel, load_shape_model
 from features.speaker import mouth_opening, speaking_scores
@@ -176,12 +176,18 @@ def features_of(face: TrackedFace, geometry: FaceGeometry, frame: np.ndarray, ro
         values=rows.keep(to_columns(geometry)),
         measures=measure_rows.keep(measures_of(face.mesh.points, face.mesh.blendshapes, frame)),
         confidence=confidence_of(face),
-        box=face.mesh.box,
+        box=box_around(face.mesh),
         transform=geometry.transform,
         track=face.track,
         opening=mouth_opening(face.mesh.points),
         if_large=rows.keep(to_columns(replace(geometry, gaze=if_large))) if if_large else None,
     )
+
+
+def box_around(mesh: MeshFace) -> np.ndarray:
+    """Left, top, right, bottom of the mesh and of the 68 points, a little of whose jaw lies outside it; pixels of the frame."""
+    points = landmarks_68(mesh.points[:, :2])
+    return np.concatenate([np.minimum(mesh.box[:2], points.min(0)), np.maximum(mesh.box[2:], points.max(0))])
 
 
 def score_tracks(found: list[dict[int, FaceFeatures]], loudness: np.ndarray | None) -> np.ndarray:

@@ -13,6 +13,7 @@ from features.hashing import sha256_of
 
 SIDE = 360  # the shorter side of the picture that MTCNN sees, pixels: bounds the time on large videos
 SMALLEST_FACE = 40  # in that picture, pixels
+SMALLEST_OF_ALL = 20  # the same where the first look finds no face: takes twice as long
 NETWORKS = ("pnet", "rnet", "onet")
 
 
@@ -41,6 +42,11 @@ class FaceDetector:
     def network(self) -> facenet_pytorch.MTCNN:
         return facenet_pytorch.MTCNN(keep_all=True, min_face_size=SMALLEST_FACE, device="cpu")
 
+    @cached_property
+    def fine_network(self) -> facenet_pytorch.MTCNN:
+        """The same for the smallest faces."""
+        return facenet_pytorch.MTCNN(keep_all=True, min_face_size=SMALLEST_OF_ALL, device="cpu")
+
     @property
     def weights(self) -> dict[str, str]:
         """File name and SHA-256 of each network."""
@@ -48,13 +54,13 @@ class FaceDetector:
         return {f"mtcnn {name}.pt": sha256_of(folder / f"{name}.pt") for name in NETWORKS}
 
     def detect(self, frame: np.ndarray, smallest: float = 0.0) -> list[Face]:
-        """The faces of one frame, the largest first.
+        """The faces of one frame, the largest first; small ones are looked for where there is no other.
 
         Parameters
         ----------
         frame : np.ndarray [shape=(h, w, 3), uint8], RGB
         smallest : float
-            Side of a face, pixels of the frame; smaller ones need not be found, which saves time.
+            Side of a face, pixels of the frame; smaller ones need not be found, which saves time. Zero: all count.
         """
         scale = min(1.0, SIDE / min(frame.shape[:2]), SMALLEST_FACE / max(smallest, 1.0))
         if scale * min(frame.shape[:2]) < SMALLEST_FACE:  # no face fits in, and MTCNN stops where it has nothing to look at
@@ -62,6 +68,8 @@ class FaceDetector:
         if scale < 1:
             frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         boxes, probabilities, points = self.network.detect(frame, landmarks=True)
+        if boxes is None and smallest == 0:
+            boxes, probabilities, points = self.fine_network.detect(frame, landmarks=True)
         if boxes is None:
             return []
         faces = [

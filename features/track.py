@@ -4,8 +4,8 @@ MTCNN runs on key frames: the first frame, one every `KEY_INTERVAL` frames, and 
 one has been lost or jumps, or the picture of one changes much.  Between them each mesh looks where the face was on
 the frame before.  A track begins where both see a face.  If MTCNN does not confirm it later it may be MTCNN that is wrong
 (a hidden eye, glaring light): the face is kept, with less confidence.  A track ends where the face is no longer the same
-person's: its picture, aligned by five points and freed from exposure, and the shape of its mesh, freed from the pose, have
-changed too much at once.  A head that moves fast changes its place, not these; what lies about it does not count.  By the
+person's: its picture, aligned by five points and freed from exposure, its colour, and the shape of its mesh, freed from the
+pose, have changed too much at once.  A head that moves fast changes its place, not these; what lies about it does not count.  By the
 same measure a face that was lost for a moment is taken up again, and nobody else in its place.  If one face is to be
 followed, the largest is taken, and kept until another is more than `SWITCH` times as large, so that two people of one size
 do not take turns.
@@ -32,9 +32,10 @@ RELEVANT = 0.4  # side of the smallest face that is looked for, in sides of the 
 MEMORY = 30  # frames after which a face in the old place is a new face
 MOMENT = 3  # frames within which a lost face need not be in the old place
 FAR = 0.15  # by which a face may lie off the square in which the mesh looks for it: beyond, it looks again
-SAME_PERSON = 0.55  # `Look.agreement` below which it is another person
-SHAPE_WEIGHT = 2.0  # of the change of shape in it; both chosen on cuts between films of people, benchmarks/real_tracks.py
+SAME_PERSON = -0.06  # `Look.agreement` below which it is another person; chosen on cuts between films of people
+SHAPE_WEIGHT, COLOUR_WEIGHT = 4.0, 10.0  # of changes of shape and colour in it
 LOOK_SIDE = 32  # pixels of the aligned picture that is compared
+MIDDLE = np.s_[13:21, 12:20]  # eyes to mouth in it: mostly skin
 DOUBT = 0.8  # correlation with the picture before, in one square, below which MTCNN is asked whether it still is a face
 UNCONFIRMED = 0.4  # disagreement, in distances of the eyes, of a mesh where MTCNN sees no face; the largest
 
@@ -71,10 +72,12 @@ class Look:
     """What tells a person from another from one frame to the next.
 
     picture : np.ndarray [shape=(32, 32), float32], the aligned face, grey
+    colour : np.ndarray [shape=(3,)], median parts of red, green and blue in the middle of the face
     shape : np.ndarray [shape=(468, 3)], the mesh without irises, about its mean, of norm 1
     """
 
     picture: np.ndarray
+    colour: np.ndarray
     shape: np.ndarray
 
     @classmethod
@@ -82,16 +85,19 @@ class Look:
         """The look of a face of a frame [shape=(h, w, 3), uint8, RGB]."""
         scale = LOOK_SIDE / ALIGNED_SIDE
         transform = similarity_transform(five_points(mesh.points[:, :2]), scale * TEMPLATE)
-        picture = cv2.cvtColor(cv2.warpAffine(frame, transform, (LOOK_SIDE, LOOK_SIDE)), cv2.COLOR_RGB2GRAY)
+        picture = cv2.warpAffine(frame, transform, (LOOK_SIDE, LOOK_SIDE))
+        skin = picture[MIDDLE].reshape(-1, 3) + 1 / 3  # black has no colour
+        colour = np.median(skin / skin.sum(1, keepdims=True), axis=0)
         shape = mesh.points[:468] - mesh.points[:468].mean(0)
-        return cls(picture.astype(np.float32), shape / np.linalg.norm(shape))
+        return cls(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), colour, shape / np.linalg.norm(shape))
 
     def agreement(self, other: "Look") -> float:
-        """Correlation of the pictures less `SHAPE_WEIGHT` of the distance of the shapes, turned onto each other; up to 1."""
+        """Correlation of the pictures, less the weighted distances of the shapes, turned onto each other, and colours; up to 1."""
         left, values, right = np.linalg.svd(self.shape.T @ other.shape)
         values[-1] *= np.sign(np.linalg.det(left @ right))  # a rotation, no reflection (Kabsch 1976)
         apart = np.sqrt(max(0.0, 1 - values.sum() ** 2))
-        return likeness(self.picture, other.picture) - SHAPE_WEIGHT * float(apart)
+        tint = np.abs(self.colour - other.colour).sum()
+        return likeness(self.picture, other.picture) - SHAPE_WEIGHT * float(apart) - COLOUR_WEIGHT * float(tint)
 
 
 class FaceTracker:

@@ -5,6 +5,8 @@ natural statistics of audiovisual speech", PLoS Computational Biology 2009: area
 the mouth up to .2 s ahead).  Both are freed from what changes slowly, a smile or the distance to the microphone.  On the
 240 clips of the demo corpus (2.6 s on average) the speaker's own mouth scored higher than that of a speaker of another
 clip in 99 % of 720 pairs: .54 against .21 on average.
+People are harder: on 21 films of people who talk, in 468 pairs of 2.6 s, the right mouth scored higher in 55 %; the right one
+was taken, or the choice called uncertain (`UNCERTAIN`), in 97 %.
 """
 
 import numpy as np
@@ -15,7 +17,7 @@ INNER_LIPS = (13, 14)  # of the mesh, upper and lower
 SLOW = 15  # frames to each side whose mean is taken off
 LAGS = range(-2, 5)  # frames by which the sound may follow the mouth
 QUIET = 1e-3  # of full scale: what is softer counts as silence
-UNCERTAIN = 0.1  # difference of two scores that decides nothing
+UNCERTAIN = 0.3  # difference of two scores that decides nothing: mouths of people go with the sound less than rendered ones
 
 
 def mouth_opening(points: np.ndarray) -> float:

@@ -5,10 +5,10 @@ one has been lost or jumps, or the picture of one changes much.  Between them ea
 the frame before.  A track begins where both see a face.  If MTCNN does not confirm it later it may be MTCNN that is wrong
 (a hidden eye, glaring light): the face is kept, with less confidence.  A track ends where the face is no longer the same
 person's: its picture, aligned by five points and freed from exposure, its colour, and the shape of its mesh, freed from the
-pose, have changed too much at once.  A head that moves fast changes its place, not these; what lies about it does not count.  By the
-same measure a face that was lost for a moment is taken up again, and nobody else in its place.  If one face is to be
-followed, the largest is taken, and kept until another is more than `SWITCH` times as large, so that two people of one size
-do not take turns.
+pose, have changed too much at once.  A head that moves fast changes its place, not these; what lies about it does not
+count.  By the same measure a face that was lost for a moment is taken up again, and nobody else in its place.  If one face
+is to be followed, the largest is taken, and kept until another is more than `SWITCH` times as large, so that two people of
+one size do not take turns.
 """
 
 from dataclasses import dataclass, replace
@@ -92,7 +92,7 @@ class Look:
         return cls(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), colour, shape / np.linalg.norm(shape))
 
     def agreement(self, other: "Look") -> float:
-        """Correlation of the pictures, less the weighted distances of the shapes, turned onto each other, and colours; up to 1."""
+        """Correlation of the pictures less the weighted distances of the shapes, turned onto each other, and colours."""
         left, values, right = np.linalg.svd(self.shape.T @ other.shape)
         values[-1] *= np.sign(np.linalg.det(left @ right))  # a rotation, no reflection (Kabsch 1976)
         apart = np.sqrt(max(0.0, 1 - values.sum() ** 2))

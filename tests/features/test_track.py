@@ -10,7 +10,7 @@ from features.confidence import MINIMUM_CONFIDENCE, confidence_of
 from features.detect import FaceDetector
 from features.landmarks import landmarks_68
 from features.mesh import FaceMesh, Region
-from features.track import KEY_INTERVAL, UNCONFIRMED, FaceTracker, distance, jumped, likeness, overlap
+from features.track import KEY_INTERVAL, SAME_PERSON, UNCONFIRMED, FaceTracker, Look, distance, jumped, likeness, overlap
 
 CLOSE = 0.06  # mean error of the inner landmarks, in distances of the outer corners of the eyes
 
@@ -150,3 +150,49 @@ def test_overlap_and_jump_of_boxes():
     assert overlap(box, box) == 1 and overlap(box, box + 100) == 0
     assert np.isclose(overlap(box, box + [10, 0, 10, 0]), 1 / 3)
     assert not jumped(box, box + 3) and jumped(box, box + 15) and jumped(box, np.array([10.0, 10, 50, 50]))
+
+
+def test_two_people_in_turn_in_one_place_are_not_one_track(networks, people):
+    tracker = FaceTracker(*networks)
+    shots = [person[start : start + 3] for start in (0, 3, 6) for person in people]
+    tracks = [[tracker.next(frame.image)[0].track for frame in shot] for shot in shots]
+    assert all(len(set(shot)) == 1 for shot in tracks)
+    assert {shot[0] for shot in tracks[::2]}.isdisjoint(shot[0] for shot in tracks[1::2])
+
+
+def test_a_head_that_moves_fast_keeps_its_track(networks, people):
+    tracker = FaceTracker(*networks)
+    image = shrink_face(people[0][0].image, 0.5)[0]
+    sides = [0, 30, -10, 20, 50, 10, -30, 5]
+    moved = [
+        cv2.warpAffine(image, np.float64([[1, 0, x], [0, 1, 0]]), (320, 240), borderMode=cv2.BORDER_REPLICATE) for x in sides
+    ]
+    assert [[face.track for face in tracker.next(picture)] for picture in moved] == [[0]] * len(sides)
+
+
+def test_light_and_turn_change_a_look_less_than_another_person(networks, people):
+    detector, mesh = networks
+    (first, turned, other) = (person[i].image for person, i in zip((people[0], people[0], people[1]), (0, 5, 0), strict=True))
+
+    def look(frame):
+        (face,) = detector.detect(frame)
+        return Look.of(frame, mesh.find(frame, face.box, face.points[:2]))
+
+    whole = look(first)
+    assert np.isclose(whole.agreement(whole), 1, atol=1e-6)
+    assert whole.agreement(look(np.uint8(first * 0.4))) > 0.7
+    assert whole.agreement(look(turned)) > SAME_PERSON > whole.agreement(look(other))
+    for one, another in ((first, other), (turned, other)):
+        assert np.isclose(look(one).agreement(look(another)), look(another).agreement(look(one)))
+
+
+def test_a_face_40_pixels_high_is_found_in_720_lines(networks, people):
+    scene = cv2.resize(faceless(1, count=1)["empty room"][0], (1280, 720))
+    for frame, (x, y) in zip((people[0][0], people[1][0]), ((250, 150), (900, 500)), strict=True):
+        height = np.ptp(frame.landmarks_2d[:, 1])  # brows to chin
+        small = cv2.resize(frame.image, None, fx=35 / height, fy=35 / height, interpolation=cv2.INTER_AREA)
+        picture = scene.copy()
+        picture[y : y + small.shape[0], x : x + small.shape[1]] = small
+        (face,) = FaceTracker(*networks).next(picture)
+        assert confidence_of(face) >= MINIMUM_CONFIDENCE
+        assert x < face.box[0] and face.box[2] < x + small.shape[1]

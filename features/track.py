@@ -41,33 +41,6 @@ UNCONFIRMED = 0.4  # disagreement, in distances of the eyes, of a mesh where MTC
 
 
 @dataclass(frozen=True, eq=False)
-class TrackedFace:
-    """A face on one frame.
-
-    mesh : MeshFace
-    track : int, number of the followed face in the clip
-    detection : Face, as MTCNN saw it on the last key frame, or None if it did not
-    disagreement : float
-        How far MTCNN's five points lay from those of the mesh on the last key frame, mean, in distances of the eyes.
-    """
-
-    mesh: MeshFace
-    track: int
-    detection: Face | None
-    disagreement: float
-
-    @property
-    def area(self) -> float:
-        """What MTCNN saw of it, pixels squared."""
-        return self.detection.area if self.detection else 0.0
-
-    @property
-    def box(self) -> np.ndarray:
-        """Left, top, right, bottom of the points, pixels."""
-        return self.mesh.box
-
-
-@dataclass(frozen=True, eq=False)
 class Look:
     """What tells a person from another from one frame to the next.
 
@@ -98,6 +71,35 @@ class Look:
         apart = np.sqrt(max(0.0, 1 - values.sum() ** 2))
         tint = np.abs(self.colour - other.colour).sum()
         return likeness(self.picture, other.picture) - SHAPE_WEIGHT * float(apart) - COLOUR_WEIGHT * float(tint)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFace:
+    """A face on one frame.
+
+    mesh : MeshFace
+    track : int, number of the followed face in the clip
+    detection : Face, as MTCNN saw it on the last key frame, or None if it did not
+    disagreement : float
+        How far MTCNN's five points lay from those of the mesh on the last key frame, mean, in distances of the eyes.
+    look : Look, by which the tracker knows it again
+    """
+
+    mesh: MeshFace
+    track: int
+    detection: Face | None
+    disagreement: float
+    look: Look | None = None
+
+    @property
+    def area(self) -> float:
+        """What MTCNN saw of it, pixels squared."""
+        return self.detection.area if self.detection else 0.0
+
+    @property
+    def box(self) -> np.ndarray:
+        """Left, top, right, bottom of the points, pixels."""
+        return self.mesh.box
 
 
 class FaceTracker:
@@ -135,7 +137,7 @@ class FaceTracker:
         self.until_key_frame -= 1
         self.frame += 1
         self.faces = faces
-        self.last_seen |= {face.track: (self.frame, face.box, Look.of(frame, face.mesh)) for face in faces}
+        self.last_seen |= {face.track: (self.frame, face.box, face.look) for face in faces}
         return faces
 
     def _follow(self, frame: np.ndarray, face: TrackedFace) -> TrackedFace | None:
@@ -145,9 +147,10 @@ class FaceTracker:
         if distance(region, found.wanted_region) > FAR:
             found = self.mesh.look(frame, found.wanted_region)
         self.in_doubt |= likeness(found.thumbnail, face.mesh.thumbnail) < DOUBT
-        if found.presence < PRESENCE or jumped(face.box, found.box) or not self._is(face.track, Look.of(frame, found)):
+        if found.presence < PRESENCE or jumped(face.box, found.box):
             return None
-        return replace(face, mesh=found)
+        look = Look.of(frame, found)
+        return replace(face, mesh=found, look=look) if self._is(face.track, look) else None
 
     def _is(self, track: int, look: Look) -> bool:
         """Whether a face looks as that of a track did when it was last seen."""
@@ -162,7 +165,7 @@ class FaceTracker:
             same = next((detection for detection in new if overlap(face.box, detection.box) >= SAME_FACE), None)
             if same is not None:
                 new = [detection for detection in new if detection is not same]
-                faces.append(tracked(face.mesh, face.track, same))
+                faces.append(tracked(face.mesh, face.track, same, face.look))
             else:
                 faces.append(replace(face, detection=None, disagreement=UNCONFIRMED))
         for detection in new:
@@ -173,17 +176,18 @@ class FaceTracker:
             if mesh.presence >= PRESENCE and overlap(mesh.box, detection.box) >= SAME_FACE:
                 if len(faces) == self.most:
                     faces.remove(smallest)
-                faces.append(tracked(mesh, self._track_of(frame, mesh, faces), detection))
+                look = Look.of(frame, mesh)
+                faces.append(tracked(mesh, self._track_of(mesh.box, look, faces), detection, look))
         return sorted(faces, key=lambda face: face.track)
 
-    def _track_of(self, frame: np.ndarray, mesh: MeshFace, faces: list[TrackedFace]) -> int:
-        """The track of a face that is found on a frame: that of the same face lost there a moment ago, or a new one."""
-        look, taken = Look.of(frame, mesh), {face.track for face in faces}
+    def _track_of(self, box: np.ndarray, look: Look, faces: list[TrackedFace]) -> int:
+        """The track of a face that is found in `box`: that of the same face lost there a moment ago, or a new one."""
+        taken = {face.track for face in faces}
         missed = [
             (seen, track)
-            for track, (seen, box, _) in self.last_seen.items()
+            for track, (seen, last_box, _) in self.last_seen.items()
             if track not in taken
-            and (self.frame - seen <= MOMENT or (self.frame - seen <= MEMORY and overlap(mesh.box, box) >= SAME_FACE))
+            and (self.frame - seen <= MOMENT or (self.frame - seen <= MEMORY and overlap(box, last_box) >= SAME_FACE))
             and self._is(track, look)
         ]
         if missed:
@@ -192,11 +196,11 @@ class FaceTracker:
         return self.tracks - 1
 
 
-def tracked(mesh: MeshFace, track: int, detection: Face) -> TrackedFace:
+def tracked(mesh: MeshFace, track: int, detection: Face, look: Look | None = None) -> TrackedFace:
     """A face that both MTCNN and the mesh see."""
     points = five_points(mesh.points[:, :2])
     apart = np.linalg.norm(points - detection.points, axis=1).mean() / np.linalg.norm(points[1] - points[0])
-    return TrackedFace(mesh, track, detection, min(float(apart), UNCONFIRMED))
+    return TrackedFace(mesh, track, detection, min(float(apart), UNCONFIRMED), look)
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from features import align
 from features.openface import COLUMNS, UNITS, block_slice
 from features.pose import rotation_matrix
 from features.py_feat import from_py_feat, rotation_of_euler
+from features.shape_model import load_shape_model
 from pipeline.command import UserError
 from pipeline.fex import from_fex, main, plot_frame, to_fex
 from pipeline.manifest import COLUMNS as MANIFEST_COLUMNS
@@ -78,14 +79,24 @@ def test_py_feat_sees_our_features(store, features, video):
 
 
 def test_there_and_back(store, features, video):
-    """Apart from the eye landmarks, which Detectorv1 has no place for, and the threshold of presence."""
+    """Apart from what Detectorv1 has no place for: eye landmarks, thresholds of presence, and the places of the mesh to which
+    the shape model is fitted.  The model is fitted to the 68 points instead, which lie where hands set them."""
     back = from_fex(to_fex(store, "0001", video))
     lost = [i for i, name in enumerate(COLUMNS) if name.startswith("eye_lmk") or name.endswith("_c")]
     kept = np.setdiff1d(np.arange(709), lost)
     for name in ("p", "p_r", "p_t", "p_scale", "pose_T", *"XYZ"):  # fitted again
-        np.testing.assert_allclose(back.values[:, block_slice(name)], features.values[:, block_slice(name)], atol=1, rtol=0.02)
         kept = np.setdiff1d(kept, np.arange(709)[block_slice(name)])
     np.testing.assert_allclose(back.values[:, kept], features.values[:, kept], atol=1e-4)
+    for row in np.flatnonzero(features.success):
+        ours, theirs = (dict(zip(COLUMNS, found.values[row], strict=True)) for found in (back, features))
+        np.testing.assert_allclose([ours[f"p_r{a}"] for a in "xyz"], [theirs[f"p_r{a}"] for a in "xyz"], atol=0.03)
+        for name in ("p_tx", "p_ty", "p_scale"):
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=0.01)
+        distances = [np.linalg.norm([face[f"pose_T{a}"] for a in "xyz"]) for face in (ours, theirs)]
+        np.testing.assert_allclose(*distances, rtol=0.06)
+        points = np.stack([back.values[row, block_slice(axis)] for axis in "xy"], 1)
+        seen = load_shape_model().fit(points)
+        np.testing.assert_allclose(back.values[row, block_slice("p")], seen.coefficients, atol=1, rtol=0.02)
     for name in ("success", "confidence", "box", "transform", "track"):
         np.testing.assert_allclose(back.extras[name], getattr(features, name), atol=1e-4)
     np.testing.assert_array_equal(

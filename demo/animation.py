@@ -103,6 +103,9 @@ def animate(clips: list[ClipPlan], speech: list[tuple[np.ndarray, list[Phoneme]]
     names = unit_names()
     face = {name: np.zeros(frames) for name in names}
     _add_idle_face(face, frames, random)
+    for unit, amplitude in clips[0].speaker.bearing.items():
+        for name in sides(unit):
+            face[name] += amplitude
     for clip in clips:
         _add_expression(face, clip, frames)
     lips = {name: np.zeros(frames) for name in names}

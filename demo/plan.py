@@ -41,13 +41,24 @@ EXPRESSIONS = {
     "brows": ({"browInnerUp": 0.5, "browOuterUp": 0.6}, {"browDown": 0.9}),
     "nose": ({"eyeWide": 0.3, "mouthUpperUp": 0.25}, {"noseSneer": 0.7}),
 }
+# What some speakers' faces show in the whole video, whatever they say: who measures expressions from the median of a video
+# takes it for rest.  By the remainder of the video's number: one in four smiles, one frowns, one narrows the eyes.
+BEARINGS = (
+    {"mouthSmile": 0.4, "cheekSquint": 0.35},
+    {},
+    {"browDown": 0.4},
+    {"eyeSquint": 0.35},
+)
 AGES = (20.0, 72.0)  # years
 _CENTRAL_UNITS = {"browInnerUp", "mouthShrugLower"}
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who talks in a video: seed, sex and age of the head, the voice, and what is normal for it (see `Prosody`)."""
+    """Who talks in a video: seed, sex and age of the head, the voice, and what is normal for it (see `Prosody`).
+
+    `bearing` maps face units, without a side, to the amplitude that the face shows throughout.
+    """
 
     seed: int
     sex: str
@@ -56,6 +67,7 @@ class Speaker:
     pitch: float
     rate: float
     level: float
+    bearing: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,7 @@ def _draw_speaker(seed: int, video: int, age: float, rng: np.random.Generator) -
         pitch=float(rng.uniform(*BASE_PITCH[sex])),
         rate=float(rng.uniform(250, 275)),
         level=float(rng.uniform(-27, -25)),
+        bearing=BEARINGS[video % len(BEARINGS)],
     )
 
 

@@ -117,6 +117,20 @@ def test_every_word_of_the_lexicon_can_be_spoken_and_has_lip_shapes():
             assert phoneme_visemes(phoneme.name)
 
 
+def test_some_speakers_show_an_expression_throughout(plans):
+    videos = [select_video(plans, f"video_{video:04d}") for video in range(1, 13)]
+    smiling = [clips for clips in videos if "mouthSmile" in clips[0].speaker.bearing]
+    plain = [clips for clips in videos if not clips[0].speaker.bearing]
+    assert len(smiling) == len(plain) == 3
+    place = unit_names().index("mouthSmileLeft")
+
+    def lowest_smile(clips):
+        speech = [speak(clip.text, clip.prosody) for clip in clips]
+        return np.quantile(animate(clips, speech, frame_count(clips)).units[:, place], 0.1)
+
+    assert lowest_smile(smiling[0]) > 0.25 and lowest_smile(plain[0]) < 0.2
+
+
 def test_unknown_phoneme_is_named():
     with pytest.raises(ValueError, match="no lip shape for the phoneme 'q8'"):
         phoneme_visemes("q8")

@@ -17,12 +17,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from features.openface import AU_INTENSITIES
 from pipeline.clips import Clip, read_clips
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.qc_sheet import contact_sheet
 from pipeline.qc_tracks import audio_panels, f0_of, rounded, spans, vision_panels
 from pipeline.store import ClipFeatures, Store, read_store
+
+SHOWN = 0.5  # intensity from which it is said that a neutral face shows an action unit
 
 
 def seconds_of(folder: Path, clip: Clip, vision: Store) -> float | None:
@@ -46,10 +49,23 @@ def summary_of(clip_id: str, seconds: float | None, vision: ClipFeatures, f0: np
     return {"clip_id": clip_id, "seconds": seconds, "success": success, "confidence": confidence, "f0": median}
 
 
+def neutral_faces_of(vision: ClipFeatures) -> list[dict]:
+    """Of each person in a clip: from how many frames the neutral face was taken, and what it shows by the population's."""
+    if "neutral_frames" not in vision.extras:  # another source, or `baseline: none`
+        return []
+    found = []
+    for person in np.unique(vision.extras["person"][vision.extras["person"] >= 0]):
+        shown = zip(AU_INTENSITIES, vision.extras["neutral_intensity"][person], strict=True)
+        units = {name: round(float(value), 1) for name, value in shown if value >= SHOWN}
+        found.append({"person": int(person), "frames": int(vision.extras["neutral_frames"][person]), "units": units})
+    return found
+
+
 def details_of(seconds: float | None, tiles: list[dict], vision: ClipFeatures, rate: float, panels: list[dict]) -> dict:
-    """What tracks.js has of a clip: the tiles of its contact sheet, where no face was found, and the panels."""
+    """What tracks.js has of a clip: the tiles of its contact sheet, where no face was found, neutral faces, the panels."""
     without_face = spans(~vision.extras["success"].astype(bool), rate) if len(vision.values) else []
-    return {"seconds": seconds, "sheet": tiles, "without_face": without_face, "panels": panels}
+    neutral = neutral_faces_of(vision)
+    return {"seconds": seconds, "sheet": tiles, "without_face": without_face, "neutral_faces": neutral, "panels": panels}
 
 
 def write_video(folder: Path, audio: Store, vision: Store, output: Path) -> None:

@@ -94,6 +94,12 @@ def add_clip(file: h5py.File, clip_id: str, clip: ClipFeatures) -> None:
     group.attrs["message"] = clip.message
 
 
+def add_flag(group: h5py.Group, flag: str, message: str) -> None:
+    """Give a clip that is written one more flag, and its message."""
+    group.attrs["flags"] = np.array([*group.attrs["flags"], flag], dtype=h5py.string_dtype())
+    group.attrs["message"] = " ".join(filter(None, [group.attrs["message"], message]))
+
+
 def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], attributes: StoreAttributes) -> None:
     """Write a feature file, clip by clip as they come; see `new_store` and `add_clip`."""
     with new_store(path, attributes) as file:

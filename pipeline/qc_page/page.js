@@ -106,9 +106,16 @@ function contentOf(row) {
     panel.picture.addEventListener("mousemove", (event) => pointAt(...panel.placeOf(event)));
     panel.picture.addEventListener("mouseleave", () => pointAt(null));
   }
+  for (const face of found.neutral_faces) parts.push(make("p", { class: "note" }, sayNeutral(face)));
   const text = cell(row, "text").textContent;
   parts.push(text ? make("blockquote", {}, text) : make("p", { class: "note" }, "This clip has no transcript."));
   return parts;
+}
+
+function sayNeutral(face) {
+  const shown = Object.entries(face.units).map(([name, value]) => name + " " + value.toFixed(1)).join(", ");
+  return `Action units of person ${face.person} count from their neutral face, taken from ${face.frames} frames of the video.`
+    + ` By that of the population it shows ${shown || "no action unit of .5 or more"}.`;
 }
 
 function keyOfSheet() {

@@ -39,7 +39,9 @@ def seen_features(frames, faces):
     values[:faces, block_slice("x")], values[:faces, block_slice("y")] = 2 * 30, 2 * 20
     box[:faces], transform[:faces] = BOX_OF_FACE, 2 * np.eye(2, 3)
     success = np.arange(frames) < faces
-    return {"success": success, "confidence": 0.9 * success, "box": box, "transform": transform, "values": values}
+    neutral = {"person": np.where(success, 1, -1), "neutral_frames": [7, 1234], "neutral_intensity": np.zeros((2, 17))}
+    neutral["neutral_intensity"][1, :2] = 1.26, 0.4
+    return {"success": success, "confidence": 0.9 * success, "box": box, "transform": transform, "values": values} | neutral
 
 
 @pytest.fixture
@@ -149,7 +151,8 @@ def test_the_page_of_good_and_bad_clips(corpus):
     assert titles == ["Confidence", "Head rotation", "Head position", "Gaze", "Action units", "Fundamental frequency", "Energy"]
     assert clips["0001"]["without_face"] == [[1.5, 2.0]] and len(clips["0001"]["sheet"]) == 6
     assert [tile["success"] for tile in clips["0001"]["sheet"]] == [True] * 4 + [False] * 2
-    assert clips["text"] == {"seconds": None, "sheet": [], "without_face": [], "panels": []} == clips["broken"]
+    nothing = {"seconds": None, "sheet": [], "without_face": [], "neutral_faces": [], "panels": []}
+    assert clips["text"] == nothing == clips["broken"]
     assert {path.name for path in (folder / "videos" / VIDEO).iterdir()} == {
         "0001.webp", f"{ODD}.webp", "tracks.js", "summary.json"}  # fmt: skip
 
@@ -244,6 +247,7 @@ def test_the_browser_opens_a_clip(corpus, browse):
     assert f"<blockquote>{escape(TEXT, quote=False)}</blockquote>" in details
     assert "no face" in details and "confidence 0.90" in details
     assert f'src="videos/{quote(VIDEO)}/0001.webp"' in details
+    assert "person 1" in details and "1234 frames" in details and "it shows AU01 1.3." in details and "person 0" not in details
 
     text = browse(folder, "clip=" + quote(f"{VIDEO}/text", safe=""), "--dump-dom")
     assert "Nothing was measured on this clip" in text and "This clip has no picture" in text

@@ -70,8 +70,8 @@ def test_store_holds_every_clip_in_order(output):
     store = read_store(output)
     assert list(store.clips) == ["0006", "0001", "0002", "0003", "0004", "0005"]
     assert {clip_id: (clip.values.shape[0], clip.flags) for clip_id, clip in store.clips.items()} == {
-        "0006": (8, ["face_in_few_frames"]),
-        "0001": (6, []),
+        "0006": (8, ["face_in_few_frames", "few_neutral_frames"]),
+        "0001": (6, ["few_neutral_frames"]),
         "0002": (5, ["no_face"]),
         "0003": (0, ["no_video"]),
         "0004": (0, ["no_video"]),
@@ -130,6 +130,25 @@ def test_action_units_count_from_the_median_face_of_the_video(clips, output):
     assert np.array_equal(own[:, : intensities.start], population[:, : intensities.start])
 
 
+def test_a_store_says_what_the_neutral_face_is(clips, output):
+    store, seen = read_store(output), 0
+    for clip_id, clip in store.clips.items():
+        person = clip.extras["person"]
+        assert (person >= 0).tolist() == clip.extras["success"].tolist()
+        if clip_id in ("0001", "0006"):
+            seen += clip.extras["success"].sum()
+            assert "frames" in clip.message and "baseline" in clip.message
+    (frames,), intensity = clip.extras["neutral_frames"], clip.extras["neutral_intensity"]
+    assert frames == seen and intensity.shape == (1, 17)
+    plain = clips.parent / "population.h5"
+    extract(clips, plain, VisionSettings(baseline="none"))
+    rows = np.concatenate([read_store(plain).clips[name].values for name in ("0001", "0006")])
+    # Seen by the population's neutral face it shows about what the face shows on most frames.
+    median = np.nanmedian(rows[:, block_slice("AU_r")], 0)
+    assert np.corrcoef(intensity[0], median)[0, 1] > 0.9
+    assert not any("neutral" in name for clip in read_store(plain).clips.values() for name in clip.extras)
+
+
 @pytest.fixture
 def two_clips(tmp_path):
     """A folder of two clips: one whose picture is too small for a face, and one of a face."""
@@ -147,7 +166,7 @@ def test_a_picture_too_small_for_a_face_is_flagged_with_its_size(two_clips, tmp_
     small, face = read_store(tmp_path / "out.h5").clips.values()
     assert small.values.shape == (3, 709) and small.flags == ["no_face"]
     assert "v 1/small: no face in 3 frames" in small.message and "64 x 36 pixels" in small.message
-    assert "larger size" in small.message and face.flags == [] and face.extras["success"].all()
+    assert "larger size" in small.message and face.flags == ["few_neutral_frames"] and face.extras["success"].all()
 
 
 def test_an_error_inside_a_model_flags_its_clip_and_the_others_go_on(two_clips, tmp_path, monkeypatch):

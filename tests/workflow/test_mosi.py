@@ -60,4 +60,5 @@ def test_from_label_csv_to_a_table(empty_project):
     quality = pd.read_csv(empty_project / "results" / "mosi" / "quality.csv", dtype=str, keep_default_na=False)
     expected = [(video_id, str(i)) for video_id, modes in IDS.items() for i in range(1, len(modes) + 1)]
     assert list(zip(quality["video_id"], quality["clip_id"], strict=True)) == expected
-    assert (quality["flags"] == "").all(), quality["message"].tolist()
+    # The videos of a person last for a second or two.
+    assert (quality["flags"] == "few_neutral_frames").all(), quality["message"].tolist()

@@ -8,7 +8,7 @@ positions, read at a learned first token; one network makes the six unimodal pre
 with a linear head (`ConFEDE.training_loss`), the text for fewer epochs than the others as it comes pre-trained.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,7 +43,6 @@ class ConFEDEConfig(FineTuningConfig):
     temperature: float = 0.5  # tau of equation 8
     candidates: int = 10  # clips that companions are drawn from, see `models.contrast.Companions`
     ranking_epochs: int = 10  # epochs between two rankings of the clips by similarity
-    class_cuts: list[float] = field(default_factory=lambda: list(CUTS_5))  # labels between two cuts count as the same
 
     def __post_init__(self):
         super().__post_init__()
@@ -239,7 +238,8 @@ class ConFEDE(System):
         if self.config.contrastive_weight and later >= 0 and later % self.config.ranking_epochs == 0:
             vectors = self.frozen_vectors or self.corpus_vectors(clips, self.train_clips)
             labels = clips.batch_labels(self.train_clips)["M"].cpu().numpy()
-            kinds = np.where(np.isnan(labels), -1, classes(np.nan_to_num(labels), tuple(self.config.class_cuts)))
+            cuts = tuple(cut * self.label_range[1] for cut in CUTS_5)  # labels between two cuts count as the same
+            kinds = np.where(np.isnan(labels), -1, classes(np.nan_to_num(labels), cuts))
             joined = torch.cat([vectors[task] for task in UNIMODAL_TASKS], dim=1)
             self.companions = Companions(self.train_clips, joined, kinds, self.config.candidates)
 

@@ -108,9 +108,11 @@ def difference_loss(first: Tensor, second: Tensor) -> Tensor:
     """Mean square of all products between the columns of two sets of vectors: a scalar, 0 if orthogonal.
 
     first and second : Tensor [shape=(B, D)]; they are centred over the batch, then each vector is brought to length 1.
-    The paper has the squared Frobenius norm; the public code, whose weight is used here, divides it by D^2.
+    The paper has the squared Frobenius norm; the public code, whose weight is used here, divides it by D^2. There, and here,
+    no gradient goes through the lengths: turning a vector pays, and so does making it shorter.
     """
-    first, second = (F.normalize(vectors - vectors.mean(0), dim=1, eps=1e-6) for vectors in (first, second))
+    centred = [vectors - vectors.mean(0) for vectors in (first, second)]
+    first, second = (vectors / vectors.detach().norm(dim=1, keepdim=True).clamp_min(1e-6) for vectors in centred)
     return (first.T @ second).square().mean()
 
 

@@ -22,7 +22,6 @@ class SelfMMConfig(FineTuningConfig):
     feature_dropout: dict[str, float]  # before them
     subnet_learning_rate: dict[str, float]  # of the networks of audio and of vision
     subnet_weight_decay: dict[str, float]
-    label_bound: float  # generated labels lie within minus and plus this: the range of the labels
 
     def __post_init__(self):
         super().__post_init__()
@@ -77,8 +76,8 @@ class LabelGeneration:
     features : {task: Tensor [shape=(n, D)]}, as the clip's last training batch gave them.
     """
 
-    def __init__(self, train: np.ndarray, labels: Tensor, widths: dict[str, int], bound: float):
-        self.bound = bound
+    def __init__(self, train: np.ndarray, labels: Tensor, widths: dict[str, int], label_range: tuple[float, float]):
+        self.label_range = label_range
         self.row = np.full(train.max() + 1, -1)
         self.row[train] = np.arange(len(train))
         self.labels = {task: labels.clone() for task in TASKS}
@@ -98,7 +97,7 @@ class LabelGeneration:
             for task in TASK_MODALITY:
                 shifted = label + label_shift(label, alpha["M"], alpha[task])
                 previous = self.labels[task][rows]
-                moved = momentum(previous, shifted.clamp(-self.bound, self.bound), epoch)
+                moved = momentum(previous, shifted.clamp(*self.label_range), epoch)
                 # No centre of one sign, no distance to it: such a label stays as it was.
                 self.labels[task][rows] = torch.where(moved.isnan(), previous, moved)
         for task, values in features.items():
@@ -149,7 +148,7 @@ class SelfMM(System):
         self.epoch = epoch
         if epoch == 1:
             labels = clips.batch_labels(train)["M"]
-            self.generation = LabelGeneration(train, labels, self.config.features, self.config.label_bound)
+            self.generation = LabelGeneration(train, labels, self.config.features, self.label_range)
 
     def training_loss(self, clips: Clips, indices: np.ndarray) -> Tensor:
         """Loss with the labels as they are; then new ones are made of the batch's features (algorithm 1 of the paper)."""
@@ -159,8 +158,8 @@ class SelfMM(System):
         loss = self.task_loss(outputs, labels)
         present = ~torch.isnan(labels["M"])
         for task in TASK_MODALITY:
-            weight = (labels[task] - labels["M"])[present].abs().tanh()
-            error = (outputs[task] - labels[task])[present].abs()
+            weight = (labels[task] - labels["M"]).abs().tanh().masked_fill(~present, 0)
+            error = (outputs[task] - labels[task].nan_to_num()).abs()
             loss = loss + (weight * error).sum() / present.sum().clamp_min(1)
         features = {task: outputs[f"features_{task}"].detach().to(labels[task].dtype) for task in TASKS}
         self.generation.update(rows, features, self.epoch)

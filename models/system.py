@@ -57,7 +57,8 @@ class Config:
     early_stop: int = 8  # epochs without a better validation loss before training ends
     max_epochs: int = 100
     gradient_clip: float = 0.0  # largest norm of the gradient; 0 leaves it as it is
-    accumulate: int = 1  # batches per optimiser step
+    gradient_clip_value: float = 0.0  # largest size of one of its entries; 0 leaves them as they are
+    accumulate: int = 1  # batches whose gradients are added up for an optimiser step
     decoupled_weight_decay: bool = False  # AdamW in place of Adam
     warmup_epochs: int = 0  # the learning rate rises linearly over these epochs
     cosine_decay: bool = False  # behind the warm-up the learning rate falls along a cosine, to 0 at max_epochs
@@ -91,6 +92,7 @@ class System(nn.Module):
     config_class: type[Config]
     reads_tokens = False
     squared_error = False  # tasks are learned with the squared error, not the absolute one
+    label_range = (-1.0, 1.0)  # smallest and largest label of the corpus; set by whoever makes the system
     pretraining_epochs = 0  # epochs before the multimodal task is learned; early stopping counts from there
 
     def __init__(self, config: Config, task_weights: dict[str, float]):
@@ -110,9 +112,9 @@ class System(nn.Module):
         total = torch.zeros((), device=next(iter(outputs.values())).device)
         for task, weight in self.task_weights.items():
             present = ~torch.isnan(labels[task])
-            error = (outputs[task] - labels[task])[present]
+            # Masked, not chosen: how many there are must not be waited for. Without any the mean would be 0 / 0.
+            error = (outputs[task] - labels[task].nan_to_num()).masked_fill(~present, 0)
             error = error.square() if self.squared_error else error.abs()
-            # Of a batch without any label of the task the mean would be 0 / 0.
             total = total + weight * error.sum() / present.sum().clamp_min(1)
         return total
 

@@ -16,7 +16,6 @@ ROWS = 4  # text entries of the fusion tensor that are computed at once: so many
 class TFNConfig(LateFusionConfig):
     fusion_hidden: int
     fusion_dropout: float
-    output_bound: float = 1.0  # outputs lie within minus and plus this: the range of the labels
 
 
 class TensorLinear(nn.Linear):
@@ -115,5 +114,5 @@ class TFN(LateFusion):
         self.fusion = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Flatten(0))
 
     def fuse(self, representations: dict[str, Tensor]) -> Tensor:
-        bound = self.config.output_bound
-        return 2 * bound * torch.sigmoid(self.fusion(self.tensor(**representations))) - bound
+        low, high = self.label_range
+        return (high - low) * torch.sigmoid(self.fusion(self.tensor(**representations))) + low

@@ -7,6 +7,7 @@ gives them, since their scale is the same for all columns and means something.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -55,7 +56,11 @@ class Dataset:
 
     def lengths(self, modality: str) -> np.ndarray:
         """Frames of each clip: [shape=(n,)]."""
-        return self.offsets[modality].diff().cpu().numpy()
+        return self._lengths[modality]
+
+    @cached_property
+    def _lengths(self) -> dict[str, np.ndarray]:
+        return {modality: offsets.diff().cpu().numpy() for modality, offsets in self.offsets.items()}
 
     def batch(self, indices: np.ndarray) -> Batch:
         """The clips at `indices`, padded with zeros to the longest of them."""
@@ -68,7 +73,7 @@ class Dataset:
         chosen = torch.as_tensor(indices, device=rows.device)
         start, end = self.offsets[modality][chosen], self.offsets[modality][chosen + 1]
         lengths = end - start
-        step = torch.arange(int(lengths.max()), device=rows.device)
+        step = torch.arange(int(self.lengths(modality)[indices].max()), device=rows.device)
         frames = torch.minimum(start[:, None] + step, end[:, None] - 1)
         padding = step >= lengths[:, None]
         values = rows[frames]
@@ -183,9 +188,13 @@ def standardise(frames: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> 
 def even_batches(indices: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Cut `indices` into the fewest batches of at most `batch_size` clips, as even as can be.
 
-    No clip is dropped, and no last batch of one clip is left over, of which batch normalisation could take no variance.
+    No clip is dropped. A batch of one clip, of which batch normalisation could take no variance, is made only if
+    `batch_size` is 1 or there is no other clip: of pairs with one clip left over, three come together.
     """
-    return np.array_split(indices, -(-len(indices) // batch_size))
+    count = -(-len(indices) // batch_size)
+    if batch_size > 1:
+        count = min(count, max(len(indices) // 2, 1))
+    return np.array_split(indices, count)
 
 
 def similar_batches(indices: np.ndarray, batch_size: int, lengths: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:

@@ -116,9 +116,14 @@ def load_encoder(name: str) -> nn.Module:
 
 
 def make_system(system_class: type[System], config: object, dataset: Dataset, encoder: nn.Module | None) -> System:
-    """A system for the data set's widths; `encoder` : the transformers model that a system with `reads_tokens` takes over."""
+    """A system for the data set's widths and labels.
+
+    encoder : the transformers model that a system with `reads_tokens` takes over.
+    """
     own = (TextEncoder(encoder, config),) if system_class.reads_tokens else ()
-    return system_class(config, dataset.widths, dataset.longest, *own)
+    system = system_class(config, dataset.widths, dataset.longest, *own)
+    system.label_range = dataset.label_range
+    return system
 
 
 def learned_weights(system: System) -> dict[str, torch.Tensor]:

@@ -97,6 +97,17 @@ def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
                 )
 
 
+def check_batches(name: str, system: System, dataset: Dataset) -> None:
+    """Raise UserError if a system with batch normalisation would get a training batch of one clip, which has no variance."""
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in system.modules()):
+        return
+    cure = "leave the system out"
+    if len(dataset.split("train")) < 2:
+        raise UserError(f"{name} normalises over the clips of a batch, but only one has mode 'train': add some, or {cure}")
+    if system.config.batch_size < 2:
+        raise UserError(f"{name} normalises over the clips of a batch: set key 'batch_size' to 2 or more, or {cure}")
+
+
 def predict(system: System, dataset: Dataset, indices: np.ndarray) -> dict[str, torch.Tensor]:
     """Outputs of the clips at `indices` in evaluation mode, of every task: {task: Tensor [shape=(n,)]}."""
     system.eval()
@@ -109,23 +120,28 @@ def predict(system: System, dataset: Dataset, indices: np.ndarray) -> dict[str, 
 
 
 def train_epoch(system: System, optimizer: torch.optim.Optimizer, dataset: Dataset, batches: list[np.ndarray]) -> float:
-    """One pass over the clips in `batches`; returns the mean training loss."""
+    """One pass over the clips in `batches`; returns the mean training loss.
+
+    Gradients of the batches of one step are added up, and entries clipped after each batch, as in MMSA's trainers.
+    """
     system.train()
     config = system.config
     device = dataset.offsets["text"].device.type
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=device)  # read at the end alone: a GPU would be waited for
     for start in range(0, len(batches), config.accumulate):
         step = batches[start : start + config.accumulate]
         optimizer.zero_grad()
         for chosen in step:
             with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
                 loss = system.training_loss(dataset, chosen)
-            (loss / len(step)).backward()
-            total += loss.item() * len(chosen)
+            loss.backward()
+            total += loss.detach().double() * len(chosen)
+            if config.gradient_clip_value:
+                torch.nn.utils.clip_grad_value_(system.parameters(), config.gradient_clip_value)
         if config.gradient_clip:
             torch.nn.utils.clip_grad_norm_(system.parameters(), config.gradient_clip)
         optimizer.step()
-    return total / sum(len(chosen) for chosen in batches)
+    return total.item() / sum(len(chosen) for chosen in batches)
 
 
 def rate_factor(epoch: int, config: Config) -> float:
@@ -199,6 +215,7 @@ def train_system(
     """Train a system by gradient; predictions are made for the clips at `looked_at`."""
     system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
     check_labels(name, list(system.task_weights), dataset)
+    check_batches(name, system, dataset)
     history, best_epoch, generated = fit(system, dataset, seed)
     predictions = {}
     for task, values in predict(system, dataset, looked_at).items():

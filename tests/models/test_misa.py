@@ -55,6 +55,16 @@ def test_difference_by_hand():
     assert difference_loss(first, second).item() == pytest.approx(1.0)
 
 
+def test_difference_holds_the_lengths_fixed():
+    """Of the second degree in each vector, if no gradient goes through its length (Euler's theorem)."""
+    torch.manual_seed(0)
+    first, second = torch.randn(6, 4, requires_grad=True), torch.randn(6, 4)
+    loss = difference_loss(first, second)
+    loss.backward()
+    centred = (first - first.mean(0)).detach()
+    assert (first.grad * centred).sum().item() == pytest.approx(2 * loss.item(), rel=1e-4)
+
+
 def test_difference_of_orthogonal_spaces_is_zero():
     """Over the clips, no column of one set goes along with a column of the other."""
     first = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])

@@ -18,7 +18,6 @@ VALUES = {
     "feature_dropout": {"M": 0.0, "T": 0.0, "A": 0.0, "V": 0.0},
     "subnet_learning_rate": {"audio": 0.005, "vision": 0.003},
     "subnet_weight_decay": {"audio": 0.01, "vision": 0.02},
-    "label_bound": 1.0,
     "batch_size": 4,
     "learning_rate": 0.001,
     "weight_decay": 0.003,
@@ -81,7 +80,7 @@ def test_momentum_by_hand():
 
 def test_new_labels_by_hand():
     """One feature per task: two positive clips at 0, a negative one at 10; the third clip's labels are made anew."""
-    generation = LabelGeneration(np.array([5, 3, 8]), torch.tensor([1.0, -1.0, 0.5]), dict.fromkeys(TASKS, 1), 1.0)
+    generation = LabelGeneration(np.array([5, 3, 8]), torch.tensor([1.0, -1.0, 0.5]), dict.fromkeys(TASKS, 1), (-1.0, 1.0))
     everything = generation.rows(np.array([5, 3, 8]))
     generation.update(everything, {task: torch.tensor([[0.0], [10.0], [0.0]]) for task in TASKS}, epoch=1)
     assert all(labels.tolist() == [1.0, -1.0, 0.5] for labels in generation.labels.values())
@@ -97,7 +96,7 @@ def test_new_labels_by_hand():
 
 
 def test_labels_stay_as_they_are_where_one_sign_is_absent():
-    generation = LabelGeneration(np.arange(3), torch.tensor([1.0, 0.2, 0.5]), dict.fromkeys(TASKS, 2), 1.0)
+    generation = LabelGeneration(np.arange(3), torch.tensor([1.0, 0.2, 0.5]), dict.fromkeys(TASKS, 2), (-1.0, 1.0))
     for epoch in (1, 2):
         generation.update(torch.arange(3), {task: torch.randn(3, 2) for task in TASKS}, epoch)
     assert generation.labels["T"].tolist() == pytest.approx([1.0, 0.2, 0.5])

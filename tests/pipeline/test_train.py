@@ -20,7 +20,7 @@ from models import SYSTEMS, load_system
 from models.estimator import Estimator
 from models.layers import masked_mean
 from models.metrics import sims_metrics
-from models.system import MODALITIES, Config
+from models.system import MODALITIES, Config, System
 from pipeline import train
 from pipeline.command import UserError
 from pipeline.data import even_batches, read_dataset, similar_batches, standardise
@@ -357,6 +357,95 @@ def test_audio_and_vision_are_standardised_by_the_train_split(dataset):
 def test_a_constant_column_is_only_centred():
     frames = np.array([[5.0, 1.0], [5.0, 3.0]], dtype=np.float32)
     assert standardise(frames, frames.mean(0), frames.std(0)).tolist() == [[0.0, -1.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 143])
+def test_no_clip_is_alone_among_pairs(count):
+    batches = even_batches(np.arange(count), 2)
+    assert np.concatenate(batches).tolist() == list(range(count))
+    assert {len(batch) for batch in batches} <= {2, 3}
+    assert len(even_batches(np.arange(count), 1)) == count
+
+
+class Recorder(torch.optim.SGD):
+    """An optimiser that moves nothing and keeps the gradients of each step."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.0)
+        self.steps = []
+
+    def step(self):
+        self.steps.append([p.grad.clone() for group in self.param_groups for p in group["params"]])
+
+
+@pytest.fixture
+def linear_regression(dataset):
+    """A data set and the smallest system: mean text vector, one linear layer."""
+
+    class Linear(System):
+        def __init__(self, config):
+            super().__init__(config, {"M": 1.0})
+            self.layer = torch.nn.Linear(WIDTHS["text"], 1)
+
+        def forward(self, batch):
+            return {"M": self.layer(masked_mean(batch["text"])).flatten()}
+
+    torch.manual_seed(0)
+    corpus = read_dataset(dataset, torch.device("cpu"))
+    return corpus, lambda **values: Linear(Config(batch_size=8, learning_rate=0.1, **values))
+
+
+def test_gradients_of_the_batches_of_a_step_are_added_up(linear_regression):
+    corpus, make = linear_regression
+    system = make(accumulate=2)
+    batches = np.split(np.arange(40), 5)
+    recorder = Recorder(system.parameters())
+    loss = train.train_epoch(system, recorder, corpus, batches)
+    alone = []
+    for chosen in batches:
+        system.zero_grad()
+        alone.append(system.training_loss(corpus, chosen))
+        alone[-1].backward()
+        alone[-1] = (alone[-1].item(), system.layer.weight.grad.clone())
+    gradients = [gradient for _, gradient in alone]
+    assert loss == pytest.approx(np.mean([value for value, _ in alone]), rel=1e-6)
+    expected = [gradients[0] + gradients[1], gradients[2] + gradients[3], gradients[4]]
+    for (weight, _), summed in zip(recorder.steps, expected, strict=True):
+        torch.testing.assert_close(weight, summed)
+
+
+def test_single_entries_of_the_gradient_are_clipped(linear_regression):
+    corpus, make = linear_regression
+    system = make()
+    free, clipped = Recorder(system.parameters()), Recorder(system.parameters())
+    train.train_epoch(system, free, corpus, [np.arange(8)])
+    largest = free.steps[0][0].abs().max().item()
+    system.config = make(gradient_clip_value=largest / 2).config
+    train.train_epoch(system, clipped, corpus, [np.arange(8)])
+    torch.testing.assert_close(clipped.steps[0][0], free.steps[0][0].clamp(-largest / 2, largest / 2))
+
+
+def test_what_a_system_can_say_follows_the_range_of_the_labels(monkeypatch, tmp_path, encoder):
+    """TFN's output is squashed to the range of the corpus's labels, Self-MM's generated labels lie in it."""
+    path = write_dataset(tmp_path / "dataset.h5", np.full((len(MODES), 4), 3.0))
+    with h5py.File(path, "a") as file:
+        file.attrs["label_low"], file.attrs["label_high"] = -3.0, 3.0
+    folder = run_train(monkeypatch, path, tmp_path / "tfn", "tfn", learning_rate=0.1, max_epochs=10)
+    found = pd.read_csv(folder / "predictions.csv")["prediction_M"]
+    assert found.max() > 2 and found.abs().max() <= 3
+    folder = run_train(monkeypatch, path, tmp_path / "self_mm", "self_mm", encoder=encoder)
+    assert load_run(folder, path, encoder)[0].label_range == (-3.0, 3.0)
+    assert pd.read_csv(folder / "generated_labels.csv")["label_T"].iloc[0] == 3.0
+
+
+@pytest.mark.parametrize(("clips", "batch_size", "cure"), [(1, 16, "only one has mode"), (40, 1, "'batch_size'")])
+def test_a_batch_of_one_clip_is_refused_where_it_is_normalised(monkeypatch, tmp_path, dataset, clips, batch_size, cure):
+    path = shutil.copy(dataset, tmp_path / "dataset.h5")
+    with h5py.File(path, "a") as file:
+        modes = ["train"] * clips + ["valid"] * 14 + ["test"] * (len(MODES) - 14 - clips)
+        file["clips/mode"][:] = modes
+    with pytest.raises(UserError, match=f"lf_dnn .*{cure}"):
+        run_train(monkeypatch, path, tmp_path / "run", batch_size=batch_size)
 
 
 @pytest.mark.parametrize("count", [2, 16, 17, 33, 144, 1368])

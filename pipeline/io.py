@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+HOST = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:32]  # this machine, in the names of partial files
 
 
 @contextlib.contextmanager
@@ -26,18 +30,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    _remove(temporary)
+    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.partial{path.suffix}")
+    remove(temporary)
     try:
         yield temporary
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
-def _remove(path: Path) -> None:
+def writer_of(path: Path) -> int | None:
+    """Number of the process of this machine that writes, or wrote, a partial file; None of any other file."""
+    found = re.search(rf"\.{HOST}\.(\d+)\.partial(\.[^.]+)?$", path.name)
+    return int(found[1]) if path.name.startswith(".") and found else None
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -19,6 +19,11 @@ def read_predictions(runs: Path, run: str, seed: int) -> pd.DataFrame:
     return pd.read_csv(runs / run / str(seed) / "predictions.csv", dtype=IDENTIFIERS)
 
 
+def read_history(runs: Path, run: str, seed: int) -> pd.DataFrame:
+    """history.csv of a run: a row per epoch, or per setting tried."""
+    return pd.read_csv(runs / run / str(seed) / "history.csv")
+
+
 def read_run_config(runs: Path, run: str, seed: int) -> dict:
     """config.yaml of a run: all values as run."""
     return yaml.safe_load((runs / run / str(seed) / "config.yaml").read_text(encoding="utf-8"))

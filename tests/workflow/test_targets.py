@@ -56,6 +56,8 @@ def test_all_makes_every_table_and_figure(demo_project):
     assert {f"results/{name}.png" for name in figures} <= outputs
     variants = yaml.safe_load((demo_project / "config" / "variants.yaml").read_text())
     assert {f"build/runs/{name}/12345" for name in variants} <= outputs
+    trained = {path.split("/")[2] for path in outputs if path.startswith("build/runs/")}
+    assert {f"results/curves/{name}.png" for name in trained} <= outputs
 
 
 @pytest.mark.parametrize(("method", "count"), [("random", 3), ("grid", 48)])

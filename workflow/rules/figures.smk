@@ -72,6 +72,25 @@ rule representations:
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule curves:
+    """Drawing the training of {wildcards.run}"""
+    input:
+        script="pipeline/curves.py",
+        modules="pipeline/runs.py",
+        runs=expand("<build>/runs/{{run}}/{seed}", seed=config["seeds"]),
+    output:
+        "<results>/curves/{run}.png",
+    params:
+        runs=runs_root,
+        seeds=config["seeds"],
+        corpus=config["corpus"],
+    log:
+        "<logs>/curves/{run}.log",
+    shell:
+        "python -m pipeline.curves --runs {params.runs:q} --run {wildcards.run} --seeds {params.seeds}"
+        " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"
+
+
 # What `all` makes of this corpus. Tables 1 and 3 and Figure 2 of CH-SIMS are for labels in [-1, 1].
 RESULTS = [f"<results>/{name}.csv" for name in TABLES_OF_CORPUS] + ["<results>/significance.csv", "<results>/quality.csv"]
 RESULTS += [
@@ -83,3 +102,4 @@ if all(map(can_be_trained, UNIMODAL_SYSTEMS)):
     RESULTS += ["<results>/unimodal.csv"]
 if list(config["label_range"]) == [-1, 1]:
     RESULTS += ["<results>/sims_table1.csv"]
+RESULTS += [f"<results>/curves/{run}.png" for run in sorted({run for name in TABLES_OF_CORPUS for run in table_runs(name)})]

@@ -14,7 +14,8 @@ order of the manifest. It holds no padding; that happens in the batch. Layout:
     {text,audio,vision}/mean, std                    float32 [columns], over the frames of the TRAIN split only
     text/token_ids                                   int32 [tokens of all clips], rows as text/values, for fine-tuning
 
-Root attributes: corpus; label_low and label_high; encoder, the text encoder whose vocabulary the token ids are of.
+Root attributes: corpus; label_low and label_high; encoder, the text encoder whose vocabulary the token ids are of. Those of
+each modality are the attributes of its feature files (`pipeline.store`), and `pooling`, how many frames of theirs are one.
 
 An undefined value (a frame without a face) becomes the mean of the train split, and a clip without any frame gets one
 frame of means, so that after standardisation both are zero; `flags` tells which clips these are.
@@ -36,7 +37,7 @@ from pipeline.clips import read_clips
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.manifest import LABELS, rows_of_all
-from pipeline.store import Store, read_store
+from pipeline.store import Store, StoreAttributes, put_attributes, read_store
 
 MODALITIES = ("text", "audio", "vision")
 RATE_TOLERANCE = 1.01  # largest ratio of the frame rates of two videos
@@ -46,11 +47,12 @@ RATE_TOLERANCE = 1.01  # largest ratio of the frame rates of two videos
 class Modality:
     """All clips of one modality, in manifest order.
 
-    values : [frames, columns] per clip. token_ids : [frames] per clip, of text only. settings : those of the extractor.
+    attributes : those of the feature files. pooling : frames of theirs behind each frame. values : [frames, columns] per clip.
+    token_ids : [frames] per clip, of text only.
     """
 
-    columns: list[str]
-    settings: dict
+    attributes: StoreAttributes
+    pooling: int
     values: list[np.ndarray]
     token_ids: list[np.ndarray]
     flags: list[list[str]]
@@ -72,7 +74,7 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     Raises
     ------
     ValueError
-        If a clip is missing in its file, or files differ in their columns or their frame rate.
+        If a clip is missing in its file, or files differ in their columns, their settings or their frame rate.
     """
     stores: dict[str, Store] = {}
     for video_id in tqdm(rows["video_id"].unique(), desc=f"read {folder.name}", unit="video"):
@@ -81,17 +83,17 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
             clip.values = mean_pool(clip.values, window)
         stores[video_id] = store
     first = next(iter(stores.values())).attributes
-    columns = first.columns
     for video_id, store in stores.items():
-        if store.attributes.columns != columns:
-            raise UserError(f"{folder}/{video_id}.h5 has other columns than the other videos; delete {folder} and run again")
+        for name in ("columns", "extractor", "settings", "weights"):
+            if getattr(store.attributes, name) != getattr(first, name):
+                raise UserError(f"{folder}/{video_id}.h5 has other {name} than the other videos; delete {folder} and run again")
     rates = [store.attributes.frame_rate for store in stores.values()]
     if max(rates) > RATE_TOLERANCE * min(rates):
         raise UserError(
             f"{folder} has videos of {min(rates):g} and of {max(rates):g} frames/s, which pooling by frames would mix; "
             "bring them to one rate"
         )
-    modality = Modality(columns, first.settings, [], [], [], [])
+    modality = Modality(first, window, [], [], [], [])
     for row in rows.itertuples():
         clip = stores[row.video_id].clips.get(row.clip_id)
         if clip is None:
@@ -108,14 +110,20 @@ def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.
     """Write values, offsets and train statistics of one modality."""
     chosen = [values for values, train in zip(modality.values, is_train, strict=True) if train]
     mean, std = mean_and_std(np.concatenate(chosen))
-    filled = [np.where(np.isnan(values), mean, values) if len(values) else mean[None] for values in modality.values]
+    filled = [fill(values, mean) for values in modality.values]
     group = file.create_group(name)
     group["values"] = np.concatenate(filled).astype(np.float32)
     group["offsets"] = np.cumsum([0, *(len(values) for values in filled)]).astype(np.int64)
     group["mean"], group["std"] = mean, std
     if modality.token_ids:
         group["token_ids"] = np.concatenate(modality.token_ids).astype(np.int32)
-    group.attrs["columns"] = modality.columns
+    put_attributes(group, modality.attributes)
+    group.attrs["pooling"] = modality.pooling
+
+
+def fill(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Frames of a clip [shape=(frames, columns)] with the mean where one is undefined; without any, one frame of means."""
+    return np.where(np.isnan(values), mean, values) if len(values) else mean[None]
 
 
 def write_clips(
@@ -164,7 +172,7 @@ def main() -> None:
             modality = load_modality(rows, arguments.features / name, window)
             write_modality(file, name, modality, is_train)
             if name == "text":
-                encoder = modality.settings.get("encoder", "")
+                encoder = modality.attributes.settings.get("encoder", "")
             for i in range(len(rows)):
                 flags[i] += [flag for flag in modality.flags[i] if flag not in flags[i]]
                 messages[i] += [message for message in [modality.messages[i]] if message]

@@ -67,9 +67,27 @@ class Store:
 def new_store(path: str | Path, attributes: StoreAttributes) -> Iterator[h5py.File]:
     """An open feature file without clips, under a temporary name that is renamed when the block ends well."""
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        for name, value in asdict(attributes).items():
-            file.attrs[name] = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else value
+        put_attributes(file, attributes)
         yield file
+
+
+def put_attributes(group: h5py.Group, attributes: StoreAttributes) -> None:
+    """Write what is said of the numbers of a file, or of a group."""
+    for name, value in asdict(attributes).items():
+        group.attrs[name] = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, dict) else value
+
+
+def attributes_of(group: h5py.Group) -> StoreAttributes:
+    """What `put_attributes` wrote."""
+    return StoreAttributes(
+        columns=[str(name) for name in group.attrs["columns"]],
+        units=[str(name) for name in group.attrs["units"]],
+        frame_rate=float(group.attrs["frame_rate"]),
+        extractor=str(group.attrs["extractor"]),
+        settings=json.loads(group.attrs["settings"]),
+        versions=json.loads(group.attrs["versions"]),
+        weights=json.loads(group.attrs["weights"]),
+    )
 
 
 def add_clip(file: h5py.File, clip_id: str, clip: ClipFeatures) -> None:
@@ -131,15 +149,7 @@ def read_store(path: str | Path) -> Store:
     with open_hdf5(path) as file:
         if "extractor" not in file.attrs:
             raise UserError(f"{path}: no feature file of one video; give <build>/features/<modality>/<video_id>.h5")
-        attributes = StoreAttributes(
-            columns=[str(name) for name in file.attrs["columns"]],
-            units=[str(name) for name in file.attrs["units"]],
-            frame_rate=float(file.attrs["frame_rate"]),
-            extractor=str(file.attrs["extractor"]),
-            settings=json.loads(file.attrs["settings"]),
-            versions=json.loads(file.attrs["versions"]),
-            weights=json.loads(file.attrs["weights"]),
-        )
+        attributes = attributes_of(file)
         clips = {clip_id: _read_clip(group) for clip_id, group in file.items()}
     return Store(attributes, clips)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.manifest import COLUMNS
-from pipeline.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.store import ClipFeatures, StoreAttributes, attributes_of, read_store, write_store
 
 WIDTHS = {"text": 3, "audio": 2, "vision": 4}
 
@@ -108,6 +108,25 @@ def test_a_clip_missing_in_a_feature_file_is_an_error(corpus):
     (folder / "clips" / "b" / "clips.csv").write_text("clip_id,video,audio,flags,message\n0001,,,,\n0002,,,,\n0009,,,,\n")
     done = build(folder)
     assert done.returncode != 0 and "b.h5 lacks clip 0009" in done.stderr and not (folder / "dataset.h5").exists()
+
+
+def test_it_says_how_its_features_were_made(corpus):
+    folder, *_ = corpus
+    build(folder, pooling=5)
+    with h5py.File(folder / "dataset.h5") as file:
+        for modality in WIDTHS:
+            made = read_store(folder / "features" / modality / "a.h5").attributes
+            assert attributes_of(file[modality]) == made
+            assert file[modality].attrs["pooling"] == (5 if modality == "vision" else 1)
+
+
+@pytest.mark.parametrize("name", ["settings", "weights", "extractor"])
+def test_videos_of_different_settings_are_an_error(corpus, name):
+    folder, *_ = corpus
+    with h5py.File(folder / "features" / "audio" / "a.h5", "r+") as file:
+        file.attrs[name] = '{"first": "zcr"}'
+    done = build(folder)
+    assert done.returncode != 0 and f"other {name} than the other videos" in done.stderr
 
 
 def test_videos_of_different_frame_rates_are_an_error(corpus):

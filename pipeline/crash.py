@@ -40,9 +40,13 @@ class Note:
 
 
 def start_of(process: int) -> float | None:
-    """When a process of this machine started; None if there is none of that number."""
+    """When a process of this machine started; None if none of that number runs.
+
+    A process that was killed keeps its number until its parent has asked for its end, in some containers for ever.
+    """
     try:
-        return psutil.Process(process).create_time()
+        found = psutil.Process(process)
+        return None if found.status() == psutil.STATUS_ZOMBIE else found.create_time()
     except psutil.NoSuchProcess:
         return None
 

@@ -21,12 +21,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def dead():
-    """Number of a process that is gone."""
+@pytest.fixture(params=["asked for", "not asked for"])
+def dead(request):
+    """Number of a process that is gone, whether or not its parent has asked for its end."""
     process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    if request.param == "asked for":
+        process.wait()
+    yield process.pid
     process.wait()
-    return process.pid
 
 
 def write_note(host, process, started=1.0, folders=("build",)):

@@ -35,6 +35,7 @@ include: "workflow/rules/figures.smk"
 if not FEATURES_FILE:
 
     include: "workflow/rules/qc.smk"
+    include: "workflow/rules/predict.smk"
 
 include: "workflow/rules/tune.smk"
 

@@ -9,6 +9,9 @@ LOW, HIGH = -1.0, 1.0
 CUTS_2 = (0.0,)
 CUTS_3 = (-0.1, 0.1)
 CUTS_5 = (-0.7, -0.1, 0.1, 0.7)  # between negative, weakly negative, neutral, weakly positive, positive
+CLASS_NAMES = (
+    "strongly negative", "negative", "weakly negative", "neutral", "weakly positive", "positive", "strongly positive"
+)  # fmt: skip
 NAMES = ("acc2", "acc3", "acc5", "f1", "mae", "corr", "f1_table2")
 MOSI_NAMES = ("acc2_non_negative", "acc2_positive", "f1_non_negative", "f1_positive", "acc5", "acc7", "mae", "corr")
 METRIC_TITLES = {
@@ -47,6 +50,14 @@ def classes(values: np.ndarray, cuts: tuple[float, ...]) -> np.ndarray:
     values : np.ndarray [shape=(n,)]; rounded to 6 decimals, so that a float32 0.1 (0.10000000149) lies on the cut 0.1.
     """
     return np.digitize(np.round(values.astype(np.float64), 6), cuts, right=True)
+
+
+def class_name(value: float, label_range: tuple[float, float]) -> str:
+    """The finest class of the corpus that a prediction lies in, in words: of five in [-1, 1], of seven in [-3, 3]."""
+    value = np.clip(np.array([value]), *label_range)
+    if tuple(label_range) == (LOW, HIGH):
+        return CLASS_NAMES[1:-1][classes(value, CUTS_5)[0]]
+    return CLASS_NAMES[int(np.round(value)[0]) + 3]
 
 
 def sims_metrics(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float | bool]:

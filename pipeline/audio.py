@@ -67,19 +67,8 @@ def extract_clips(folder: Path, settings: AudioSettings) -> Iterator[tuple[str, 
         yield clip.clip_id, features
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True, help="folder of one video's clips")
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--first", default="log_f0", help="column 0: log_f0 or zcr")
-    parser.add_argument("--f0", default="swift_f0", choices=list(TRACKERS), help="what finds F0")
-    parser.add_argument("--f0-min", type=float, default=65.0, help="Hz")
-    parser.add_argument("--f0-max", type=float, default=600.0, help="Hz")
-    arguments = parser.parse_args()
-    try:
-        settings = AudioSettings(arguments.first, arguments.f0, arguments.f0_min, arguments.f0_max)
-    except ValueError as error:
-        raise UserError(f"audio: {error}") from error
+def extract(folder: Path, output: Path, settings: AudioSettings) -> None:
+    """Write the audio store of the clips in `folder`. Raises FileNotFoundError if the folder has no clips.csv."""
     tracker = settings.f0 if settings.first == "log_f0" else None
     attributes = StoreAttributes(
         columns=column_names(settings),
@@ -90,8 +79,24 @@ def main() -> None:
         versions=versions_of("librosa", "numpy", *PACKAGES[tracker]),
         weights=weights_of(tracker),
     )
+    write_store(output, extract_clips(folder, settings), attributes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of one video's clips")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--first", default="log_f0", help="column 0: log_f0 or zcr")
+    parser.add_argument("--f0", default="swift_f0", choices=list(TRACKERS), help="what finds F0")
+    parser.add_argument("--f0-min", type=float, default=65.0, help="Hz")
+    parser.add_argument("--f0-max", type=float, default=600.0, help="Hz")
+    arguments = parser.parse_args()
+    try:
+        settings = AudioSettings(arguments.first, arguments.f0, arguments.f0_min, arguments.f0_max)
+    except ValueError as error:
+        raise UserError(f"audio: {error}") from error
     compile_functions(settings)
-    write_store(arguments.output, extract_clips(arguments.clips, settings), attributes)
+    extract(arguments.clips, arguments.output, settings)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,26 @@ def note(clip: Clip, row: pd.Series, source: Source, span: Span, result: Cut) ->
         )
 
 
+def make_clips(
+    rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rate: int = 22050, audio_track: int | None = None
+) -> None:
+    """`cut_video` into a new folder, with its clips.csv."""
+    folder.mkdir()
+    table = pd.DataFrame(
+        [
+            {
+                "clip_id": clip.clip_id,
+                "video": clip.video,
+                "audio": clip.audio,
+                "flags": ";".join(clip.flags),
+                "message": " ".join(clip.messages),
+            }
+            for clip in cut_video(rows, folder, frame_rate, sample_rate, audio_track)
+        ]
+    )
+    table.to_csv(folder / "clips.csv", index=False)
+
+
 def read_clips(folder: str | Path) -> list[Clip]:
     """Read clips.csv of a clips folder, in order."""
     table = pd.read_csv(Path(folder) / "clips.csv", dtype=str, keep_default_na=False)
@@ -169,21 +189,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = rows_of_video(arguments.manifest, arguments.video_id)
     with replacing(arguments.output) as folder:
-        folder.mkdir()
-        clips = cut_video(rows, folder, arguments.frame_rate, arguments.sample_rate, arguments.audio_track)
-        table = pd.DataFrame(
-            [
-                {
-                    "clip_id": clip.clip_id,
-                    "video": clip.video,
-                    "audio": clip.audio,
-                    "flags": ";".join(clip.flags),
-                    "message": " ".join(clip.messages),
-                }
-                for clip in clips
-            ]
-        )
-        table.to_csv(folder / "clips.csv", index=False)
+        make_clips(rows, folder, arguments.frame_rate, arguments.sample_rate, arguments.audio_track)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "manifest.schem
 NUMBERS = ["start", "end", "label", "label_T", "label_A", "label_V"]
 LABELS = ["label", "label_T", "label_A", "label_V"]
 COLUMNS = ["video_id", "clip_id", "path", "start", "end", "text", *LABELS, "mode"]
+NEEDED = ["video_id", "clip_id", "path"]
 TASKS = dict(zip(LABELS, "MTAV", strict=True))
 SHORTEST = 1 / 30  # s, a frame of the clips that are cut
 FAULTS_SHOWN = 20
@@ -34,7 +35,9 @@ class ManifestError(UserError):
     """The manifest cannot be used; the message names every faulty row and the cure."""
 
 
-def read_manifest(path: str | Path, label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = ()) -> pd.DataFrame:
+def read_manifest(
+    path: str | Path, label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = (), to_predict: bool = False
+) -> pd.DataFrame:
     """Read a manifest and check every row.
 
     Parameters
@@ -45,6 +48,8 @@ def read_manifest(path: str | Path, label_range: tuple[float, float] = (-1.0, 1.
         Lowest and highest label of the corpus.
     made : collection of str
         Raw videos that the workflow itself makes, and which need not exist yet.
+    to_predict : bool
+        Of the columns only `NEEDED` must be there, and mode may be empty.
 
     Returns
     -------
@@ -60,7 +65,10 @@ def read_manifest(path: str | Path, label_range: tuple[float, float] = (-1.0, 1.
     if not Path(path).is_file():
         raise ManifestError(f"{path}: no such manifest; set `manifest:` in the config to an existing CSV file")
     lines = read_lines(path)
-    _check_columns(path, lines[0].cells)
+    _complete(path, lines, NEEDED if to_predict else COLUMNS)
+    if to_predict:
+        for line in lines:
+            line.cells["mode"] = line.cells["mode"] or "test"  # as the test split: nothing is learned from it
     check_rows(path, lines, label_range, made)
     return _table(lines)
 
@@ -96,11 +104,15 @@ def _printable(fault: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
 
 
-def _check_columns(path: str | Path, cells: dict[str, str]) -> None:
-    faults = [f"missing column '{column}'" for column in COLUMNS if column not in cells]
+def _complete(path: str | Path, lines: list[Line], needed: Iterable[str]) -> None:
+    """Give the rows empty cells in the columns that are not there; raises ManifestError if one is needed, or unknown."""
+    cells = lines[0].cells
+    faults = [f"missing column '{column}'" for column in needed if column not in cells]
     faults += [f"unknown column '{column}'" for column in cells if column not in COLUMNS]
     if faults:
         raise ManifestError(f"{path}: {', '.join(faults)}; the columns are {', '.join(COLUMNS)}")
+    for line in lines:
+        line.cells = dict.fromkeys(COLUMNS, "") | line.cells
 
 
 def _table(lines: list[Line]) -> pd.DataFrame:
@@ -119,7 +131,7 @@ def labelled_tasks(table: pd.DataFrame) -> tuple[str, ...]:
 def rows_of_all(path: str | Path) -> pd.DataFrame:
     """All rows of a manifest that `read_manifest` has checked before; same types."""
     lines = read_lines(path)
-    _check_columns(path, lines[0].cells)
+    _complete(path, lines, NEEDED)
     return _table(lines)
 
 

@@ -2,7 +2,7 @@
 
     README.md                 model card, in the hub's format (pipeline/model_card.py)
     model.json                the fields of `Model`
-    statistics.safetensors    <modality>.mean, <modality>.std of the train split, of what is standardised
+    statistics.safetensors    <modality>.mean, <modality>.std of the train split
     seed_<seed>.safetensors   what was learned with each seed; what is frozen is the text encoder's
 
 It holds numbers and names alone: nothing in it can run code. The text encoder is not in it, its name and sha256 are.
@@ -22,7 +22,6 @@ from safetensors.torch import load_file
 from models import SYSTEMS
 from models.system import MODALITIES
 from pipeline.command import UserError
-from pipeline.data import STANDARDISED
 from pipeline.store import StoreAttributes
 
 FORMAT = 1
@@ -111,7 +110,7 @@ def read_model(folder: Path) -> Model:
 def read_statistics(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Mean and standard deviation of the train split: {modality: two np.ndarray [shape=(columns,)]}."""
     arrays = load_arrays(folder / STATISTICS)
-    return {name: (arrays[f"{name}.mean"], arrays[f"{name}.std"]) for name in STANDARDISED}
+    return {name: (arrays[f"{name}.mean"], arrays[f"{name}.std"]) for name in MODALITIES}
 
 
 def read_weights(folder: Path, seed: int) -> dict[str, torch.Tensor]:

@@ -16,7 +16,6 @@ from safetensors.numpy import save
 
 from models.system import MODALITIES
 from pipeline.command import UserError, run_command
-from pipeline.data import STANDARDISED
 from pipeline.io import replacing
 from pipeline.model_card import model_card
 from pipeline.model_folder import STATISTICS, Model, digest_of, weights_file, write_description
@@ -65,7 +64,7 @@ def pack(runs: Path, dataset: Path, seeds: list[int], folder: Path) -> Model:
     metrics = {str(seed): read_metrics(runs.parent, runs.name, seed) for seed in seeds}
     with open_dataset(dataset) as file:
         check_clips(file, runs, seeds[0], dataset)
-        arrays = {f"{name}.{part}": file[name][part][:] for name in STANDARDISED for part in ("mean", "std")}
+        arrays = {f"{name}.{part}": file[name][part][:] for name in MODALITIES for part in ("mean", "std")}
         made = [name for name in MODALITIES if "extractor" in file[name].attrs]
         known = {
             "corpus": str(file.attrs["corpus"]),

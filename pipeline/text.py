@@ -32,6 +32,19 @@ def extract_clips(rows: pd.DataFrame, encoder: Encoder, batch_size: int) -> Iter
         yield row.clip_id, features
 
 
+def attributes_of(encoder: Encoder, name: str, batch_size: int) -> StoreAttributes:
+    """What the store of texts that `encoder`, called `name`, reads in batches of `batch_size` says of itself."""
+    return StoreAttributes(
+        columns=[f"hidden_{i}" for i in range(encoder.hidden)],
+        units=["1"] * encoder.hidden,
+        frame_rate=0.0,  # a row is a token, not a moment
+        extractor="transformers",
+        settings={"encoder": name, "batch_size": batch_size, "precision": encoder.precision},
+        versions=versions_of("transformers", "torch", "tokenizers"),
+        weights={name: encoder.digest()},
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", required=True)
@@ -44,19 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)  # the workflow runs processes side by side; one thread also keeps the order of sums
     rows = rows_of_video(arguments.manifest, arguments.video_id)
     encoder = Encoder(arguments.encoder, arguments.precision)
-    attributes = StoreAttributes(
-        columns=[f"hidden_{i}" for i in range(encoder.hidden)],
-        units=["1"] * encoder.hidden,
-        frame_rate=0.0,  # a row is a token, not a moment
-        extractor="transformers",
-        settings={
-            "encoder": Path(arguments.encoder).name,
-            "batch_size": arguments.batch_size,
-            "precision": arguments.precision,
-        },
-        versions=versions_of("transformers", "torch", "tokenizers"),
-        weights={Path(arguments.encoder).name: encoder.digest()},
-    )
+    attributes = attributes_of(encoder, Path(arguments.encoder).name, arguments.batch_size)
     write_store(arguments.output, extract_clips(rows, encoder, arguments.batch_size), attributes)
 
 

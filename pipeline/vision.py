@@ -45,6 +45,7 @@ from pipeline.clips import Clip, read_clips
 from pipeline.command import run_command
 from pipeline.store import ClipFeatures, StoreAttributes, add_clip, add_flag, new_store, versions_of
 
+EXTRACTOR = "mtcnn + face mesh, OpenFace columns"
 FRAME_RATE = 30.0
 FEW_FRAMES = 0.5
 SEVERAL_FACES = 0.1  # share of the frames
@@ -174,20 +175,20 @@ def extract_clip(folder: Path, clip: Clip, models: VisionModels, settings: Visio
     )
 
 
-def extract(folder: Path, output: Path, settings: VisionSettings) -> None:
-    """Write the vision store of the clips in `folder`.
+def extract(folder: Path, output: Path, settings: VisionSettings, models: VisionModels | None = None) -> None:
+    """Write the vision store of the clips in `folder`; `models` if they are loaded already.
 
     Raises
     ------
     FileNotFoundError
         If the folder has no clips.csv, or the weights of the face mesh are missing.
     """
-    clips, models = read_clips(folder), VisionModels()
+    clips, models = read_clips(folder), models or VisionModels()
     attributes = StoreAttributes(
         columns=COLUMNS,
         units=UNITS,
         frame_rate=FRAME_RATE,
-        extractor="mtcnn + face mesh, OpenFace columns",
+        extractor=EXTRACTOR,
         settings=asdict(settings),
         versions=versions_of("ai-edge-litert", "facenet-pytorch", "numpy", "opencv-python-headless", "torch"),
         weights=models.weights,

@@ -25,6 +25,8 @@ COMMANDS = {
     "openface_csv": "--features {x} --output {out}",
     "openface_source": "--manifest {x} --video-id=v --csv . --output {out}",
     "pack": "{x} --output {out}",
+    "predict": "{x} --model {x} --keep {out}",
+    "predictions": "--manifest {x} --clips {x} --features {x} --model {x} --output {out}",
     "qc": "--manifest {x} --quality {x} --videos . --corpus c --output {out}",
     "qc_video": "--clips . --features {x} --output {out}",
     "quality": "--dataset {x} --output {out}",

@@ -5,7 +5,7 @@ rule clips:
     """Cutting the clips of {wildcards.video_id}"""
     input:
         script=["pipeline/clips.py", "pipeline/cut.py", "pipeline/source.py"],
-        manifest=ancient(config["manifest"]),
+        manifest=ancient(manifest_of),
         made=made_videos,
     output:
         directory("<build>/clips/{video_id}"),

@@ -35,6 +35,19 @@ if not FEATURES_FILE:
         raise WorkflowError(str(error))
     VIDEOS = list(MANIFEST["video_id"].unique())
 
+# Clips that are no part of the corpus, for a trained system to predict: `--config predict=new.csv`.
+PREDICT = config.get("predict")
+if PREDICT and FEATURES_FILE:
+    raise WorkflowError("config: predict: features like those of a published file cannot be made; train on raw videos")
+if PREDICT:
+    try:
+        NEW_ROWS = read_manifest(PREDICT, config["label_range"], to_predict=True)
+    except UserError as error:
+        raise WorkflowError(str(error))
+    if shared := sorted(set(NEW_ROWS["video_id"]) & set(VIDEOS)):
+        raise WorkflowError(f"{PREDICT}: video '{shared[0]}' is in the corpus too; give it another video_id")
+NEW_VIDEOS = list(NEW_ROWS["video_id"].unique()) if PREDICT else []
+
 # The labels that can be learned and scored: those which clips of every split have.
 LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MANIFEST)
 
@@ -75,11 +88,21 @@ TRAINING_MODULES = ["pipeline/data.py", "pipeline/run_folder.py", *code_of("pipe
 
 def rows_of(video_id, *columns):
     """Cells of the manifest on which the jobs of one video depend, as text: a change of them reruns these jobs alone."""
-    return MANIFEST.loc[MANIFEST["video_id"] == video_id, list(columns)].to_csv(index=False)
+    return all_rows_of(video_id)[list(columns)].to_csv(index=False)
+
+
+def all_rows_of(video_id):
+    table = NEW_ROWS if video_id in NEW_VIDEOS else MANIFEST
+    return table[table["video_id"] == video_id]
+
+
+def manifest_of(wildcards):
+    """The file that has the rows of a video."""
+    return PREDICT if wildcards.video_id in NEW_VIDEOS else config["manifest"]
 
 
 def raw_videos(wildcards):
-    return list(MANIFEST.loc[MANIFEST["video_id"] == wildcards.video_id, "path"].unique())
+    return list(all_rows_of(wildcards.video_id)["path"].unique())
 
 
 def made_videos(wildcards):

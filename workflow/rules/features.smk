@@ -6,7 +6,7 @@ rule text:
     input:
         script="pipeline/text.py",
         modules=code_of("pipeline/text.py"),
-        manifest=ancient(config["manifest"]),
+        manifest=ancient(manifest_of),
         encoder=encoder_input,
     output:
         "<build>/features/text/{video_id}.h5",
@@ -49,7 +49,7 @@ if SOURCE == "openface_csv":
 
     def openface_files(wildcards):
         """The files that there are; a clip without one is flagged."""
-        clip_ids = MANIFEST.loc[MANIFEST["video_id"] == wildcards.video_id, "clip_id"]
+        clip_ids = all_rows_of(wildcards.video_id)["clip_id"]
         files = [Path(OPENFACE) / wildcards.video_id / f"{clip_id}.csv" for clip_id in clip_ids]
         return [str(file) for file in files if file.is_file()]
 
@@ -67,7 +67,7 @@ if SOURCE == "openface_csv":
         input:
             script="pipeline/openface_source.py",
             modules=code_of("pipeline/openface_source.py"),
-            manifest=ancient(config["manifest"]),
+            manifest=ancient(manifest_of),
         output:
             "<build>/features/vision/{video_id}.h5",
         params:

@@ -1,6 +1,7 @@
 """Raw material for the tests: small videos made on the spot."""
 
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -11,6 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pipeline.media import ffmpeg_path  # noqa: E402
 from tests.sound import write_wav  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -36,3 +39,20 @@ def make_video(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browse(tmp_path_factory):
+    """A function that opens a page in headless Chromium and gives the page as it then is."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium on PATH: install Debian's package `chromium` to test the pages in a browser")
+
+    def opened(folder, address="", *options):
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                   "--virtual-time-budget=5000", "--run-all-compositor-stages-before-draw",
+                   f"--user-data-dir={tmp_path_factory.mktemp('chromium')}", *options]  # fmt: skip
+        page = (folder / "index.html").as_uri() + "#" + address
+        return subprocess.run([*command, page], capture_output=True, text=True, timeout=120, check=True).stdout
+
+    return opened

@@ -16,6 +16,7 @@ from pipeline.predictor import Predictor
 from tests.workflow.conftest import ROOT
 
 TARGET = "results/predictions.csv"
+PAGE = "results/predictions/index.html"
 CONFIG = ["--config", "predict=新 new.csv", "predict_run=lf_dnn"]
 
 
@@ -24,18 +25,28 @@ def digests(folder, *patterns):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_new_clips(project):
+def test_new_clips(project, browse):
     folder, environment = project.folder, {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     corpus = digests(folder, "build/**/*", "results/*")
     line = "face,0001,原始 raw/face.mp4,今天很开心\n"
     (folder / "新 new.csv").write_text("video_id,clip_id,path,text\n" + line, encoding="utf-8")
     ours = {rule: ["video_id=face"] for rule in ("clips", "text", "audio", "vision")}
     assert project.planned(*CONFIG, target=TARGET) == ours | {"pack": ["run=lf_dnn"], "predictions": []}
-    done = project.snakemake(*CONFIG, target=TARGET)
+    done = project.snakemake(*CONFIG, target=PAGE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert corpus.items() <= digests(folder, "build/**/*", "results/*").items()
 
     table = pd.read_csv(folder / TARGET)
+    (reasons,) = json.loads((folder / "results/predictions/videos/face/reasons.json").read_text(encoding="utf-8"))
+    shares = sum(reasons["shapley"].values())
+    assert reasons["prediction"] - reasons["baseline"] == pytest.approx(shares, abs=1e-6) and shares != 0
+    assert reasons["prediction"] == pytest.approx(table["prediction"][0], abs=1e-5)
+    assert "".join("今天很开心"[start:end] for start, end, _ in reasons["words"]) == "今天很开心"
+    assert {name: len(changes) for name, changes in reasons["moments"].items()} == {"audio": 6, "vision": 6}
+    text = browse(folder / "results/predictions", "clip=face%2F0001", "--dump-dom")
+    assert "1 of 1 clips" in text and "Shapley" in text and "What its voice moved" in text and "color-mix" in text
+    details = text.split('<tr class="details">')[1].split("<script>")[0]
+    assert "NaN" not in details and "undefined" not in details
     # Another row costs what is in it.
     with (folder / "新 new.csv").open("a", encoding="utf-8") as file:
         file.write("黑,1,原始 raw/black.mp4,\n")

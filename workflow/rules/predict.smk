@@ -1,5 +1,9 @@
 # REQUIRED INPUTS: run folders of a system and <build>/dataset.h5; features of the new clips (`--config predict=new.csv`).
-# OUTPUTS: <build>/models/<run>.model, the system in a folder that is complete in itself; <results>/predictions.csv.
+# OUTPUTS: <build>/models/<run>.model, the system in a folder that is complete in itself; <results>/predictions.csv, and
+# <results>/predictions/index.html, a page with the reasons.
+
+PREDICTOR = ["pipeline/predictor.py", "pipeline/model_folder.py", *code_of("pipeline/predictor.py")]
+
 
 def packed_runs(wildcards):
     return expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=config["seeds"])
@@ -7,6 +11,10 @@ def packed_runs(wildcards):
 
 def folder_of_runs(wildcards, input):
     return Path(input.runs[0]).parent
+
+
+def video_clips_root(wildcards, input):
+    return Path(input.clips).parent
 
 
 def new_clips(wildcards):
@@ -51,7 +59,7 @@ rule predictions:
     """Predicting the new clips"""
     input:
         script="pipeline/predictions.py",
-        modules=["pipeline/predictor.py", "pipeline/model_folder.py", *code_of("pipeline/predictor.py")],
+        modules=PREDICTOR,
         manifest=ancient(new_clips),
         clips=expand("<build>/clips/{video_id}", video_id=NEW_VIDEOS),
         features=expand(
@@ -71,3 +79,45 @@ rule predictions:
     shell:
         "python -m pipeline.predictions --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --model {input.model:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule explain:
+    """Finding reasons for the predictions of {wildcards.video_id}"""
+    input:
+        script="pipeline/explain.py",
+        modules=["pipeline/reasons.py", *QC_VIDEO, *code_of(*QC_VIDEO), *PREDICTOR],
+        manifest=ancient(new_clips),
+        clips="<build>/clips/{video_id}",
+        features=expand("<build>/features/{modality}/{{video_id}}.h5", modality=["text", "audio", "vision"]),
+        model=f"<build>/models/{config['predict_run']}.model",
+        encoder=encoder_input,
+    output:
+        directory("<results>/predictions/videos/{video_id}"),
+    params:
+        rows=texts_of,
+        clips=video_clips_root,
+        features=features_root,
+        encoder=encoder_name,
+    log:
+        "<logs>/explain/{video_id}.log",
+    shell:
+        "python -m pipeline.explain --manifest {input.manifest:q} --video-id={wildcards.video_id:q} --clips {params.clips:q}"
+        " --features {params.features:q} --model {input.model:q} --encoder {params.encoder:q} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule predictions_page:
+    """Writing the page of predictions"""
+    input:
+        script="pipeline/predictions_page.py",
+        page=PAGE,
+        predictions="<results>/predictions.csv",
+        model=f"<build>/models/{config['predict_run']}.model",
+        videos=expand("<results>/predictions/videos/{video_id}", video_id=NEW_VIDEOS),
+    output:
+        "<results>/predictions/index.html",
+    log:
+        "<logs>/predictions_page.log",
+    shell:
+        "python -m pipeline.predictions_page --predictions {input.predictions:q} --model {input.model:q} --output {output:q}"
+        " > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 # REQUIRED INPUTS: the clips, their features, the manifest, <results>/quality.csv.
 # OUTPUTS: <results>/qc/index.html, and what it shows of each video, <results>/qc/videos/<video_id>.
 
-QC_PAGE = [f"pipeline/qc_page/{name}" for name in ("page.html", "page.css", "page.js", "panels.js")]
+PAGE = ["pipeline/page.py", *sorted(map(str, Path("pipeline/page_parts").iterdir()))]
 QC_VIDEO = ["pipeline/qc_sheet.py", "pipeline/qc_tracks.py"]
 
 
@@ -30,7 +30,7 @@ rule qc:
     """Writing the quality page"""
     input:
         script="pipeline/qc.py",
-        page=QC_PAGE,
+        page=PAGE,
         manifest=ancient(manifest_of_all),
         quality="<results>/quality.csv",
         videos=expand("<results>/qc/videos/{video_id}", video_id=VIDEOS),

@@ -1,4 +1,3 @@
-"use strict";
 // What is shown is kept in the address after `#`, so that a view can be passed on and the back button works.
 
 const body = document.querySelector("#clips tbody");
@@ -106,9 +105,11 @@ function contentOf(row) {
     panel.picture.addEventListener("mousemove", (event) => pointAt(...panel.placeOf(event)));
     panel.picture.addEventListener("mouseleave", () => pointAt(null));
   }
-  for (const face of found.neutral_faces) parts.push(make("p", { class: "note" }, sayNeutral(face)));
+  for (const face of found.neutral_faces || []) parts.push(make("p", { class: "note" }, sayNeutral(face)));
   const text = cell(row, "text").textContent;
-  parts.push(text ? make("blockquote", {}, text) : make("p", { class: "note" }, "This clip has no transcript."));
+  const said = found.reasons ? colouredWords(text, found.reasons) : [text];
+  parts.push(text ? make("blockquote", {}, ...said) : make("p", { class: "note" }, "This clip has no transcript."));
+  if (found.reasons) parts.unshift(drawReasons(found.reasons), parts.pop());
   return parts;
 }
 

@@ -31,6 +31,7 @@ include: "workflow/rules/feature_files.smk"
 include: "workflow/rules/quality.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/robustness.smk"
 include: "workflow/rules/figures.smk"
 if not FEATURES_FILE:
 

@@ -132,7 +132,7 @@ def learned_weights(system: System) -> dict[str, torch.Tensor]:
     return {name: tensor.cpu().contiguous() for name, tensor in system.state_dict().items() if name not in frozen}
 
 
-def load_run(folder: Path, dataset_path: Path, encoder: str) -> tuple[System, Dataset]:
+def load_run(folder: Path, dataset_path: Path, encoder: str, all_frames: bool = False) -> tuple[System, Dataset]:
     """A trained system in evaluation mode, and the data set as it reads it.
 
     Parameters
@@ -143,12 +143,14 @@ def load_run(folder: Path, dataset_path: Path, encoder: str) -> tuple[System, Da
         The dataset.h5 it was trained on.
     encoder : str
         Name or folder of the text encoder; only a system that fine-tunes it needs one.
+    all_frames : bool
+        Read all frames even of modalities of which the system uses the mean alone.
     """
     values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     system_class = load_system(values.pop("system"))
     values.pop("seed")
     config = build_config(system_class.config_class, values)
-    means = system_class.means_suffice(config)
+    means = () if all_frames else system_class.means_suffice(config)
     dataset = read_dataset(dataset_path, torch.device("cpu"), means, tokens=system_class.reads_tokens)
     system = make_system(system_class, config, dataset, load_encoder(encoder) if system_class.reads_tokens else None)
     weights = load_file(folder / "model.safetensors")

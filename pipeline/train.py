@@ -233,19 +233,23 @@ def pooled_inputs(dataset: Dataset) -> dict[str, np.ndarray]:
     return inputs
 
 
-def fit_estimator(name: str, config: object, dataset: Dataset, seed: int, looked_at: np.ndarray) -> Run:
-    """Fit a system that is no network; what it leaves open is chosen on the validation split."""
-    check_labels(name, ["M"], dataset)
+def fit_estimator(name: str, config: object, dataset: Dataset) -> tuple[Estimator, list[dict]]:
+    """Fit a system that is no network; what it leaves open is chosen on the validation split. Also what was tried."""
     estimator = load_system(name)(config)
     inputs, labels = pooled_inputs(dataset), dataset.labels["M"].numpy()
+    train, valid = (
+        ({key: vectors[indices] for key, vectors in inputs.items()}, labels[indices])
+        for indices in (dataset.split("train"), dataset.split("valid"))
+    )
+    return estimator, estimator.fit(*train, *valid)
 
-    def of(indices: np.ndarray) -> dict[str, np.ndarray]:
-        return {key: vectors[indices] for key, vectors in inputs.items()}
 
-    train, valid = dataset.split("train"), dataset.split("valid")
-    history = estimator.fit(of(train), labels[train], of(valid), labels[valid])
+def train_estimator(name: str, config: object, dataset: Dataset, seed: int, looked_at: np.ndarray) -> Run:
+    """Fit a system that is no network; predictions are made for the clips at `looked_at`."""
+    check_labels(name, ["M"], dataset)
+    estimator, history = fit_estimator(name, config, dataset)
     predictions = np.full(len(dataset.mode), np.nan, dtype=np.float32)
-    predictions[looked_at] = estimator.predict(of(looked_at))
+    predictions[looked_at] = estimator.predict({key: values[looked_at] for key, values in pooled_inputs(dataset).items()})
     weights = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in estimator.arrays().items()}
     parameters = sum(tensor.numel() for tensor in weights.values())
     return Run(name, seed, config, estimator.chosen, history, {"M": predictions}, weights, parameters, [])
@@ -258,7 +262,7 @@ def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset
     hidden = dataset.split("test") if arguments.validation_only else []
     looked_at = np.setdiff1d(np.arange(len(dataset.mode)), hidden)
     if issubclass(load_system(name), Estimator):
-        run = fit_estimator(name, config, dataset, seed, looked_at)
+        run = train_estimator(name, config, dataset, seed, looked_at)
     else:
         run = train_system(name, config, dataset, encoder, seed, looked_at)
     device_name = torch.cuda.get_device_name() if dataset.offsets["text"].is_cuda else "cpu"

@@ -33,6 +33,8 @@ COMMANDS = {
     "qc_video": "--clips . --features {x} --output {out}",
     "quality": "--dataset {x} --output {out}",
     "representations": "--figure config/figures/sims_figure4.yaml --runs {x} --seed 1 --dataset {x} --output {out}",
+    "robustness": "--run tfn --runs {x} --seeds 1 --dataset {x} --output {out}",
+    "robustness_table": "--tables {x} --output {out} --figure {out}",
     "significance": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out}",
     "table": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out} --markdown {out} --figure f",
     "text": "--manifest {x} --video-id=v --encoder e --output {out}",

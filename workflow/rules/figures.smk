@@ -102,4 +102,5 @@ if all(map(can_be_trained, UNIMODAL_SYSTEMS)):
     RESULTS += ["<results>/unimodal.csv"]
 if list(config["label_range"]) == [-1, 1]:
     RESULTS += ["<results>/sims_table1.csv"]
+RESULTS += ["<results>/robustness.csv"]
 RESULTS += [f"<results>/curves/{run}.png" for run in sorted({run for name in TABLES_OF_CORPUS for run in table_runs(name)})]

@@ -1,0 +1,47 @@
+# REQUIRED INPUTS: <build>/dataset.h5, the run folders, the text encoder. OUTPUTS: <results>/robustness.{csv,png}, every system
+# of config/tables/systems.yaml on the test split with modalities missing or disturbed.
+
+def robustness_encoder(wildcards, input):
+    """Features of a file that was published may be of an encoder that is not at hand: only who reads tokens needs it then."""
+    return ["--encoder", encoder_name(wildcards, input)] if not FEATURES_FILE or fine_tunes(wildcards.run) else []
+
+
+def runs_folder(wildcards, input):
+    return Path(input.runs[0]).parent.parent
+
+
+rule robustness:
+    """Measuring {wildcards.run} without modalities and with noise"""
+    input:
+        script="pipeline/robustness.py",
+        modules=TRAINING_MODULES,
+        model=model_code,
+        dataset="<build>/dataset.h5",
+        runs=lambda wildcards: expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=config["seeds"]),
+        encoder=encoder_input,
+    output:
+        "<build>/robustness/{run}.csv",
+    params:
+        runs=runs_folder,
+        seeds=config["seeds"],
+        encoder=robustness_encoder,
+    log:
+        "<logs>/robustness/{run}.log",
+    shell:
+        "python -m pipeline.robustness --run {wildcards.run} --runs {params.runs:q} --seeds {params.seeds}"
+        " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule robustness_table:
+    """Writing how robust the systems are"""
+    input:
+        script="pipeline/robustness_table.py",
+        tables=expand("<build>/robustness/{run}.csv", run=table_runs("systems")),
+    output:
+        table="<results>/robustness.csv",
+        figure="<results>/robustness.png",
+    log:
+        "<logs>/robustness.log",
+    shell:
+        "python -m pipeline.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
+        " > {log:q} 2>&1"

@@ -25,6 +25,7 @@ SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "manifest.schem
 NUMBERS = ["start", "end", "label", "label_T", "label_A", "label_V"]
 LABELS = ["label", "label_T", "label_A", "label_V"]
 COLUMNS = ["video_id", "clip_id", "path", "start", "end", "text", *LABELS, "mode"]
+DRAFT = "draft"  # a column that may be there: 'text' where a machine wrote the text and no person has looked at it yet
 NEEDED = ["video_id", "clip_id", "path"]
 TASKS = dict(zip(LABELS, "MTAV", strict=True))
 SHORTEST = 1 / 30  # s, a frame of the clips that are cut
@@ -108,7 +109,7 @@ def _complete(path: str | Path, lines: list[Line], needed: Iterable[str]) -> Non
     """Give the rows empty cells in the columns that are not there; raises ManifestError if one is needed, or unknown."""
     cells = lines[0].cells
     faults = [f"missing column '{column}'" for column in needed if column not in cells]
-    faults += [f"unknown column '{column}'" for column in cells if column not in COLUMNS]
+    faults += [f"unknown column '{column}'" for column in cells if column not in (*COLUMNS, DRAFT)]
     if faults:
         raise ManifestError(f"{path}: {', '.join(faults)}; the columns are {', '.join(COLUMNS)}")
     for line in lines:
@@ -120,6 +121,11 @@ def _table(lines: list[Line]) -> pd.DataFrame:
     for name in NUMBERS:
         table[name] = pd.Series([number_of(cell) for cell in table[name]], dtype=float, index=table.index)
     return table
+
+
+def draft_count(path: str | Path) -> int:
+    """How many texts of a manifest a machine wrote and no person has looked at."""
+    return sum(bool(line.cells.get(DRAFT, "").strip()) for line in read_lines(path))
 
 
 def labelled_tasks(table: pd.DataFrame) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pipeline.command import run_command
 ROOT = Path(__file__).parents[2]
 # command -> options that name what is not there or not of its kind; the outputs go to `out`.
 COMMANDS = {
+    "add_videos": "{x} --manifest {out}",
     "audio": "--clips {x} --output {out}",
     "clips": "--manifest {x} --video-id=v --output {out}",
     "corpus_tables": "--dataset {x} --table1 {out} --table3 {out} --figure2 {out} --figure2-table {out}",

@@ -11,7 +11,7 @@ import yaml
 
 from models import SYSTEMS
 from pipeline.command import UserError
-from pipeline.manifest import TASKS, labelled_tasks, read_manifest
+from pipeline.manifest import TASKS, draft_count, labelled_tasks, read_manifest
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment was activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -47,6 +47,12 @@ if PREDICT:
     if shared := sorted(set(NEW_ROWS["video_id"]) & set(VIDEOS)):
         raise WorkflowError(f"{PREDICT}: video '{shared[0]}' is in the corpus too; give it another video_id")
 NEW_VIDEOS = list(NEW_ROWS["video_id"].unique()) if PREDICT else []
+
+if workflow.is_main_process:
+    for manifest in {config.get("manifest"), PREDICT} - {None}:
+        if drafts := draft_count(manifest):
+            said = f"{manifest}: {drafts} texts were drafted by a machine; look at them and empty their cell in the column `draft`"
+            print(said, file=sys.stderr)
 
 # The labels that can be learned and scored: those which clips of every split have.
 LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MANIFEST)

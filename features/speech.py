@@ -1,0 +1,158 @@
+"""Where somebody speaks: Silero VAD (Silero Team 2024, MIT), the ONNX network of the wheel `silero-vad`, and clips of it.
+
+Sound has 16,000 Hz; the network says of every 512 samples (32 ms) how likely they are speech.
+"""
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+SAMPLE_RATE = 16000  # Hz
+WINDOW = 512  # samples
+CONTEXT = 64  # samples before a window that the network hears again
+STEP = WINDOW / SAMPLE_RATE  # s
+
+BEGINS, ENDS = 0.5, 0.35  # probability from which speech begins, and below which it ends
+SHORTEST_SPEECH = 0.1  # s; what is shorter is a click
+PAUSE = 0.4  # s without speech that part two clips
+PADDING = 0.15  # s before and after the speech of a clip
+SHORTEST, LONGEST = 1.0, 15.0  # s of a clip
+JOINABLE = 1.0  # s; a clip that is too short is joined to one that is not farther
+
+
+def weights_file() -> Path:
+    """Path of the network.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the wheel is not installed.
+    """
+    found = importlib.util.find_spec("silero_vad")
+    if found is None:
+        raise FileNotFoundError("silero-vad is not installed: pip install --no-deps --requirement requirements-add-videos.txt")
+    return Path(found.submodule_search_locations[0]) / "data" / "silero_vad.onnx"
+
+
+def speech_probability(portions: Iterable[np.ndarray]) -> np.ndarray:
+    """How likely each window is speech.
+
+    portions : np.ndarray [shape=(n,), float32]
+        Mono sound in [-1, 1], one after the other; n is a multiple of 512 in all but the last.
+
+    Returns
+    -------
+    np.ndarray [shape=(windows,), float32]
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    network = onnxruntime.InferenceSession(weights_file(), options, providers=["CPUExecutionProvider"])
+    state, context = np.zeros((2, 1, 128), np.float32), np.zeros((1, CONTEXT), np.float32)
+    found = []
+    for window in _windows(portions):
+        heard = np.concatenate([context, window[None]], axis=1)
+        probability, state = network.run(None, {"input": heard, "state": state, "sr": np.array(SAMPLE_RATE, np.int64)})
+        context = heard[:, -CONTEXT:]
+        found.append(probability[0, 0])
+    return np.array(found, np.float32)
+
+
+def _windows(portions: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for samples in portions:
+        padded = np.pad(samples.astype(np.float32), (0, -len(samples) % WINDOW))
+        yield from padded.reshape(-1, WINDOW)
+
+
+def speech_spans(probability: np.ndarray) -> list[tuple[float, float]]:
+    """Spans of speech [start, end), s: begun at a probability of `BEGINS`, ended by one below `ENDS`; clicks are left out."""
+    spans, start = [], None
+    for number, value in enumerate(probability):
+        if start is None and value >= BEGINS:
+            start = number
+        elif start is not None and value < ENDS:
+            spans.append((start * STEP, number * STEP))
+            start = None
+    if start is not None:
+        spans.append((start * STEP, len(probability) * STEP))
+    return [(first, last) for first, last in spans if last - first >= SHORTEST_SPEECH]
+
+
+def clips_of(probability: np.ndarray, duration: float) -> list[tuple[float, float]]:
+    """Cut a recording into clips of speech.
+
+    Clips part at pauses; one of less than 1 s is joined to a near neighbour, else widened into the silence around it; one of
+    more than 15 s is cut where speech is least likely. Around speech a little silence is kept.
+
+    Parameters
+    ----------
+    probability : np.ndarray [shape=(windows,)]
+        See `speech_probability`.
+    duration : float
+        Of the recording, s.
+
+    Returns
+    -------
+    list of (float, float)
+        Start and end of each clip, s, 1 to 15 s long (shorter only where the recording is); none overlap.
+    """
+    joined: list[tuple[float, float]] = []
+    for start, end in speech_spans(probability):
+        if joined and start - joined[-1][1] < PAUSE:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    parts = [part for span in joined for part in _split(probability, *span)]
+    return _widened(_without_short_ones(parts), duration)
+
+
+def _split(probability: np.ndarray, start: float, end: float) -> list[tuple[float, float]]:
+    """A span in parts that are not too long, cut at the least likely speech of their middle."""
+    if end - start <= LONGEST - 2 * PADDING:
+        return [(start, end)]
+    longest = LONGEST - 2 * PADDING
+    first = max(start + longest / 3, end - longest if end - start < 2 * longest else start)
+    last = min(start + longest, end - longest / 3)
+    low, high = int(np.ceil(first / STEP)), int(last / STEP)
+    smooth = np.convolve(probability, np.ones(3) / 3, mode="same")
+    place = (low + int(np.argmin(smooth[low:high])) + 0.5) * STEP
+    return [(start, place), *_split(probability, place, end)]
+
+
+def _without_short_ones(parts: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Join what is too short, with its padding, to the nearer of its neighbours, if that is near and does not get too long."""
+    parts = list(parts)
+    number = 0
+    while number < len(parts):
+        start, end = parts[number]
+        if end - start + 2 * PADDING < SHORTEST:
+            near = []
+            for other in (number - 1, number + 1):
+                if 0 <= other < len(parts):
+                    first, last = parts[min(number, other)], parts[max(number, other)]
+                    if last[0] - first[1] <= JOINABLE and last[1] - first[0] <= LONGEST - 2 * PADDING:
+                        near.append((last[0] - first[1], min(number, other)))
+            if near:
+                place = min(near)[1]
+                parts[place : place + 2] = [(parts[place][0], parts[place + 1][1])]
+                number = max(0, place - 1)
+                continue
+        number += 1
+    return parts
+
+
+def _widened(parts: list[tuple[float, float]], duration: float) -> list[tuple[float, float]]:
+    """Parts with silence around them, at most half of that to each neighbour, and as much as makes them long enough."""
+    clips = []
+    for number, (start, end) in enumerate(parts):
+        lowest = (parts[number - 1][1] + start) / 2 if number else 0.0
+        highest = (end + parts[number + 1][0]) / 2 if number + 1 < len(parts) else duration
+        margin = max(PADDING, (SHORTEST - (end - start)) / 2)
+        before, after = min(margin, start - lowest), min(margin, highest - end)
+        lacking = max(0.0, SHORTEST - (end - start) - before - after)
+        before = min(before + lacking, start - lowest) if after < margin else before
+        after = min(after + lacking, highest - end) if before < margin else after
+        clips.append((max(0.0, start - before), min(duration, end + after)))
+    return clips

@@ -1,0 +1,53 @@
+"""Clips of speech: known answers on probabilities, and synthetic speech between pauses."""
+
+import numpy as np
+import pytest
+
+from features.speech import LONGEST, SHORTEST, STEP, clips_of, speech_spans
+
+
+def probability_of(*spans, seconds=60.0):
+    """1 inside the spans (s), 0 elsewhere."""
+    times = (np.arange(round(seconds / STEP)) + 0.5) * STEP
+    return sum(((times > start) & (times < end)).astype(np.float32) for start, end in spans)
+
+
+def test_speech_begins_sure_and_ends_late():
+    probability = np.array([0.1, 0.4, 0.6, 0.4, 0.4, 0.6, 0.3, 0.4, 0.2], np.float32)
+    assert speech_spans(np.repeat(probability, 2)) == [(4 * STEP, 12 * STEP)]
+    assert speech_spans(np.array([0, 0.9, 0, 0])) == []  # a click
+
+
+def test_clips_part_at_pauses_and_keep_a_little_silence():
+    clips = clips_of(probability_of((1, 3), (3.2, 5), (6, 9), seconds=10), 10.0)
+    np.testing.assert_allclose(clips, [(0.85, 5.15), (5.85, 9.15)], atol=0.05)
+
+
+def test_short_speech_is_joined_or_widened():
+    near = clips_of(probability_of((1, 3), (3.6, 3.9), (8, 10), seconds=12), 12.0)
+    np.testing.assert_allclose(near, [(0.85, 4.05), (7.85, 10.15)], atol=0.05)
+    alone = clips_of(probability_of((5, 5.3), seconds=12), 12.0)
+    np.testing.assert_allclose(alone, [(4.65, 5.65)], atol=0.05)
+    at_the_edge = clips_of(probability_of((0, 0.3), seconds=12), 12.0)
+    np.testing.assert_allclose(at_the_edge, [(0, 1)], atol=0.05)
+
+
+def test_long_speech_is_cut_where_it_is_least_likely():
+    probability = probability_of((1, 41), seconds=50)
+    for moment in (11.0, 22.0, 33.0):
+        probability[int(moment / STEP)] = 0.6
+    clips = clips_of(probability, 50.0)
+    assert [round(start) for start, _ in clips] == [1, 11, 22, 33] and clips[0][1] == clips[1][0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_said_clips_are_1_to_15_s_and_apart(seed):
+    random = np.random.default_rng(seed)
+    probability = np.clip(np.convolve(random.normal(0.5, 1.5, 6000), np.ones(20) / 20, "same"), 0, 1)
+    duration = 6000 * STEP
+    clips = np.array(clips_of(probability, duration))
+    lengths = np.diff(clips, axis=1)
+    assert (lengths >= SHORTEST - 1e-6).mean() > 0.9 and (lengths <= LONGEST + 1e-6).all() and (lengths > 0).all()
+    assert (clips[1:, 0] >= clips[:-1, 1] - 1e-9).all() and clips[0, 0] >= 0 and clips[-1, 1] <= duration
+    middles = [(start + end) / 2 for start, end in speech_spans(probability)]
+    assert all(((clips[:, 0] <= middle) & (middle <= clips[:, 1])).any() for middle in middles)

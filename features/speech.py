@@ -17,7 +17,7 @@ STEP = WINDOW / SAMPLE_RATE  # s
 
 BEGINS, ENDS = 0.5, 0.35  # probability from which speech begins, and below which it ends
 SHORTEST_SPEECH = 0.1  # s; what is shorter is a click
-PAUSE = 0.4  # s without speech that part two clips
+PAUSE = 0.3  # s without speech that part two clips; inside a sentence pauses are shorter, between two mostly longer
 PADDING = 0.15  # s before and after the speech of a clip
 SHORTEST, LONGEST = 1.0, 15.0  # s of a clip
 JOINABLE = 1.0  # s; a clip that is too short is joined to one that is not farther
@@ -80,7 +80,7 @@ def speech_spans(probability: np.ndarray) -> list[tuple[float, float]]:
     return [(first, last) for first, last in spans if last - first >= SHORTEST_SPEECH]
 
 
-def clips_of(probability: np.ndarray, duration: float) -> list[tuple[float, float]]:
+def clips_of(probability: np.ndarray, duration: float, pause: float = PAUSE) -> list[tuple[float, float]]:
     """Cut a recording into clips of speech.
 
     Clips part at pauses; one of less than 1 s is joined to a near neighbour, else widened into the silence around it; one of
@@ -92,6 +92,8 @@ def clips_of(probability: np.ndarray, duration: float) -> list[tuple[float, floa
         See `speech_probability`.
     duration : float
         Of the recording, s.
+    pause : float
+        Without speech, s, that parts two clips.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def clips_of(probability: np.ndarray, duration: float) -> list[tuple[float, floa
     """
     joined: list[tuple[float, float]] = []
     for start, end in speech_spans(probability):
-        if joined and start - joined[-1][1] < PAUSE:
+        if joined and start - joined[-1][1] < pause:
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from features.speech import SAMPLE_RATE, WINDOW, clips_of, speech_probability, weights_file
+from features.speech import PAUSE, SAMPLE_RATE, WINDOW, clips_of, speech_probability, weights_file
 from pipeline.command import UserError, run_command
 from pipeline.cut import Span, cut
 from pipeline.io import replacing
@@ -86,12 +86,12 @@ def sound_of(video: Path, folder: Path) -> Iterator[np.ndarray]:
             path.unlink()
 
 
-def rows_for(video: Path, video_id: str, transcribe: Transcribe | None) -> list[dict[str, str]]:
+def rows_for(video: Path, video_id: str, pause: float, transcribe: Transcribe | None) -> list[dict[str, str]]:
     """Cells of the manifest's columns of each clip of a video. Raises UserError if nobody speaks in it."""
     with tempfile.TemporaryDirectory() as folder:
         portions = list(sound_of(video, Path(folder)))
     samples = np.concatenate(portions) if portions else np.zeros(0, np.float32)
-    clips = clips_of(speech_probability(portions), len(samples) / SAMPLE_RATE)
+    clips = clips_of(speech_probability(portions), len(samples) / SAMPLE_RATE, pause)
     if not clips:
         raise UserError(f"{video}: nobody speaks in it, as far as can be heard; write its rows by hand, or leave it out")
     rows = []
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument(
         "--transcribe", type=Path, metavar="MODEL", help="folder of a faster-whisper model that drafts the texts"
     )
+    parser.add_argument("--pause", type=float, default=PAUSE, help="s without speech that part two clips")
     arguments = parser.parse_args()
     transcribe = whisper(arguments.transcribe) if arguments.transcribe else None
     columns, rows = existing_rows(arguments.manifest)
@@ -185,7 +186,7 @@ def main() -> None:
     for video in tqdm(new, desc="listening", unit="video"):
         video_id = name_for(video, taken)
         try:
-            found = rows_for(video, video_id, transcribe)
+            found = rows_for(video, video_id, arguments.pause, transcribe)
         except UserError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

@@ -1,12 +1,14 @@
 # make table2   from raw videos to results/sims_table2.csv
 # make test     the tests
+# make report   all tables and figures, and report.html, a page that shows them (CONFIG=config/ci.yaml for another corpus)
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # Each sets up .venv first, if it is not there or the requirements have changed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test containers setup lint ci
+.PHONY: table2 test report containers setup lint ci
 
 setup: .venv/installed
 
@@ -22,6 +24,10 @@ table2: setup
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+report: setup
+	$(BIN)/snakemake --cores $(CORES) report --configfile $(CONFIG)
+	$(BIN)/snakemake report --configfile $(CONFIG) --report report.html
 
 containers: setup
 	$(BIN)/python -m tests.containers.film

@@ -9,6 +9,8 @@ pathvars:
     build="build",
     encoders="build/encoders",
 
+report: "workflow/report/workflow.rst"
+
 # A config file of the user's stands alone; only without one the demo corpus is run.
 if not workflow.overwrite_configfiles:
 
@@ -45,3 +47,5 @@ rule all:
     default_target: True
     input:
         RESULTS,
+
+include: "workflow/rules/report.smk"

@@ -15,6 +15,8 @@ rule clips:
         audio_track=f"--audio-track {config['clips']['audio_track']}" if config["clips"]["audio_track"] else "",
     log:
         "<logs>/clips/{video_id}.log",
+    benchmark:
+        "<build>/run_times/clips/{video_id}.tsv"
     shell:
         "python -m pipeline.clips --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
         " {params.audio_track} --output {output:q} > {log:q} 2>&1"

@@ -21,6 +21,8 @@ rule dataset:
         features=features_root,
     log:
         "<logs>/dataset.log",
+    benchmark:
+        "<build>/run_times/dataset/dataset.tsv"
     shell:
         "python -m pipeline.dataset --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --corpus {params.corpus:q} --label-range {params.label_range} --vision-pooling {params.pooling}"

@@ -15,6 +15,8 @@ if DEMO:
             demo=DEMO,
         log:
             "<logs>/demo/{video_id}.log",
+        benchmark:
+            "<build>/run_times/demo_video/{video_id}.tsv"
         shell:
             "python -m demo.video --videos {params.demo[videos]} --clips {params.demo[clips]} --seed {params.demo[seed]}"
             " --video-id={wildcards.video_id:q} --output {output.video:q} 2>&1 | tee {log:q}"

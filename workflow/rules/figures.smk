@@ -21,6 +21,15 @@ def figure_encoder(wildcards, input):
     return ["--encoder", encoder_name(wildcards, input)] if needed else []
 
 
+def paper_of_figure(wildcards):
+    return paper(wildcards.figure)
+
+
+def shown_figure(wildcards):
+    """How the report calls a figure."""
+    return {"result": f"Representations of the test clips (chart). {FIGURES[wildcards.figure]['caption']}"}
+
+
 def clips_option(wildcards, input):
     return ["--clips", clips_root(wildcards, input)] if input.clips else []
 
@@ -37,14 +46,31 @@ rule corpus_tables:
         dataset="<build>/dataset.h5",
         clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
     output:
-        table1="<results>/sims_table1.csv",
-        table3="<results>/sims_table3.csv",
-        figure2="<results>/sims_figure2.png",
+        table1=report(
+            "<results>/sims_table1.csv",
+            caption="../report/corpus.rst",
+            category="CH-SIMS",
+            labels={"result": "The corpus (table). CH-SIMS (Yu et al., ACL 2020), Table 1"},
+        ),
+        table3=report(
+            "<results>/sims_table3.csv",
+            caption="../report/corpus.rst",
+            category="CH-SIMS",
+            labels={"result": "Clips of each split (table). CH-SIMS (Yu et al., ACL 2020), Table 3"},
+        ),
+        figure2=report(
+            "<results>/sims_figure2.png",
+            caption="../report/corpus.rst",
+            category="CH-SIMS",
+            labels={"result": "How the labels differ (chart). CH-SIMS (Yu et al., ACL 2020), Figure 2"},
+        ),
         figure2_table="<results>/sims_figure2.csv",
     params:
         clips=clips_option,
     log:
         "<logs>/tables/corpus_tables.log",
+    benchmark:
+        "<build>/run_times/corpus_tables/corpus_tables.tsv"
     shell:
         "python -m pipeline.corpus_tables --dataset {input.dataset:q} {params.clips:q} --table1 {output.table1:q}"
         " --table3 {output.table3:q} --figure2 {output.figure2:q} --figure2-table {output.figure2_table:q} > {log:q} 2>&1"
@@ -60,13 +86,17 @@ rule representations:
         runs=figure_folders,
         encoder=figure_encoder_input,
     output:
-        "<results>/{figure}.png",
+        report(
+            "<results>/{figure}.png", caption="../report/representations.rst", category=paper_of_figure, labels=shown_figure
+        ),
     params:
         runs=runs_root,
         seed=config["seeds"][0],
         encoder=figure_encoder,
     log:
         "<logs>/figures/{figure}.log",
+    benchmark:
+        "<build>/run_times/representations/{figure}.tsv"
     shell:
         "python -m pipeline.representations --figure {input.figure:q} --runs {params.runs:q} --seed {params.seed}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -79,13 +109,20 @@ rule curves:
         modules="pipeline/runs.py",
         runs=expand("<build>/runs/{{run}}/{seed}", seed=config["seeds"]),
     output:
-        "<results>/curves/{run}.png",
+        report(
+            "<results>/curves/{run}.png",
+            caption="../report/curves.rst",
+            category="Training",
+            labels={"result": "{run}"},
+        ),
     params:
         runs=runs_root,
         seeds=config["seeds"],
         corpus=config["corpus"],
     log:
         "<logs>/curves/{run}.log",
+    benchmark:
+        "<build>/run_times/curves/{run}.tsv"
     shell:
         "python -m pipeline.curves --runs {params.runs:q} --run {wildcards.run} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"

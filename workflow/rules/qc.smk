@@ -22,6 +22,8 @@ rule qc_video:
         features=features_root,
     log:
         "<logs>/qc/{video_id}.log",
+    benchmark:
+        "<build>/run_times/qc_video/{video_id}.tsv"
     shell:
         "python -m pipeline.qc_video --clips {input.clips:q} --features {params.features:q} --output {output:q} > {log:q} 2>&1"
 
@@ -42,6 +44,8 @@ rule qc:
         corpus=config["corpus"],
     log:
         "<logs>/qc.log",
+    benchmark:
+        "<build>/run_times/qc/qc.tsv"
     shell:
         "python -m pipeline.qc --manifest {input.manifest:q} --quality {input.quality:q} --videos {params.videos:q}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"

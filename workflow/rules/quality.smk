@@ -6,8 +6,15 @@ rule quality:
         script="pipeline/quality.py",
         dataset="<build>/dataset.h5",
     output:
-        "<results>/quality.csv",
+        report(
+            "<results>/quality.csv",
+            caption="../report/quality.rst",
+            category="Material",
+            labels={"result": "Clips and their flags (table)"},
+        ),
     log:
         "<logs>/quality.log",
+    benchmark:
+        "<build>/run_times/quality/quality.tsv"
     shell:
         "python -m pipeline.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

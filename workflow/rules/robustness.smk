@@ -27,6 +27,8 @@ rule robustness:
         encoder=robustness_encoder,
     log:
         "<logs>/robustness/{run}.log",
+    benchmark:
+        "<build>/run_times/robustness/{run}.tsv"
     shell:
         "python -m pipeline.robustness --run {wildcards.run} --runs {params.runs:q} --seeds {params.seeds}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -38,10 +40,22 @@ rule robustness_table:
         script="pipeline/robustness_table.py",
         tables=expand("<build>/robustness/{run}.csv", run=table_runs("systems")),
     output:
-        table="<results>/robustness.csv",
-        figure="<results>/robustness.png",
+        table=report(
+            "<results>/robustness.csv",
+            caption="../report/robustness.rst",
+            category="All systems",
+            labels={"result": "Modalities missing or disturbed (table)"},
+        ),
+        figure=report(
+            "<results>/robustness.png",
+            caption="../report/robustness.rst",
+            category="All systems",
+            labels={"result": "Modalities missing or disturbed (chart)"},
+        ),
     log:
         "<logs>/robustness.log",
+    benchmark:
+        "<build>/run_times/robustness_table/robustness_table.tsv"
     shell:
         "python -m pipeline.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
         " > {log:q} 2>&1"

@@ -37,6 +37,26 @@ def without_of_table(wildcards):
     return without(wildcards.table)
 
 
+def paper(name):
+    """Under which heading of the report a table or figure stands."""
+    papers = {"sims": "CH-SIMS", "sfttr": "SFTTR", "selfmm": "Report on Self-MM"}
+    return papers.get(name.split("_")[0], "All systems")
+
+
+def paper_of_table(wildcards):
+    return paper(wildcards.table)
+
+
+def shown_table(kind):
+    """How the report calls a table. One label: of two it may make a switch, where the second has two values."""
+
+    def label(wildcards):
+        table = TABLES[wildcards.table]
+        return {"result": f"{table.caption} ({kind}). {table.source}"}
+
+    return label
+
+
 wildcard_constraints:
     table="|".join(TABLES),
 
@@ -50,9 +70,13 @@ rule table:
         quality="<results>/quality.csv",  # nobody shall have a table without the list of faulty clips
         runs=runs_of_table,
     output:
-        table="<results>/{table}.csv",
+        table=report(
+            "<results>/{table}.csv", caption="../report/table.rst", category=paper_of_table, labels=shown_table("table")
+        ),
         markdown="<results>/{table}.md",
-        figure="<results>/{table}.png",
+        figure=report(
+            "<results>/{table}.png", caption="../report/table.rst", category=paper_of_table, labels=shown_table("chart")
+        ),
     params:
         runs=runs_root,
         without=without_of_table,
@@ -61,6 +85,8 @@ rule table:
         label_range=config["label_range"],
     log:
         "<logs>/tables/{table}.log",
+    benchmark:
+        "<build>/run_times/table/{table}.tsv"
     shell:
         "python -m pipeline.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without}"
@@ -75,7 +101,12 @@ rule significance:
         table="config/tables/systems.yaml",
         runs=expand("<build>/runs/{run}/{seed}", run=table_runs("systems"), seed=config["seeds"]),
     output:
-        "<results>/significance.csv",
+        report(
+            "<results>/significance.csv",
+            caption="../report/significance.rst",
+            category="All systems",
+            labels={"result": "Every two systems compared (table). Paired bootstrap"},
+        ),
     params:
         runs=runs_root,
         without=without("systems"),
@@ -84,6 +115,8 @@ rule significance:
         label_range=config["label_range"],
     log:
         "<logs>/tables/significance.log",
+    benchmark:
+        "<build>/run_times/significance/significance.tsv"
     shell:
         "python -m pipeline.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --output {output:q} > {log:q} 2>&1"
@@ -96,11 +129,18 @@ rule unimodal:
         modules=["pipeline/runs.py", *code_of("pipeline/unimodal.py")],
         runs=expand("<build>/runs/{run}/{seed}", run=UNIMODAL_SYSTEMS, seed=config["seeds"]),
     output:
-        "<results>/unimodal.csv",
+        report(
+            "<results>/unimodal.csv",
+            caption="../report/unimodal.rst",
+            category="All systems",
+            labels={"result": "What one modality tells of each label (table)"},
+        ),
     params:
         runs=runs_root,
         seeds=config["seeds"],
     log:
         "<logs>/tables/unimodal.log",
+    benchmark:
+        "<build>/run_times/unimodal/unimodal.tsv"
     shell:
         "python -m pipeline.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"

@@ -21,6 +21,8 @@ rule train:
     threads: 1
     log:
         "<logs>/train/{run}.log",
+    benchmark:
+        "<build>/run_times/train/{run}.tsv"
     shell:
         "python -m pipeline.train --dataset {input.dataset:q} --system {params.system} --config {input.config:q}"
         " --override {params.override:q} {params.encoder:q} --seeds {params.seeds} --processes {threads}"

@@ -1,6 +1,7 @@
 # make table2   from raw videos to results/sims_table2.csv
 # make test     the tests
 # make report   all tables and figures, and report.html, a page that shows them (CONFIG=config/ci.yaml for another corpus)
+# make docs     the documentation as a site, build/site/index.html
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # Each sets up .venv first, if it is not there or the requirements have changed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +9,7 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test report containers setup lint ci
+.PHONY: table2 test report docs containers setup lint ci
 
 setup: .venv/installed
 
@@ -28,6 +29,10 @@ test: setup
 report: setup
 	$(BIN)/snakemake --cores $(CORES) report --configfile $(CONFIG)
 	$(BIN)/snakemake report --configfile $(CONFIG) --report report.html
+
+docs: setup
+	$(BIN)/pip install --quiet --requirement requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 containers: setup
 	$(BIN)/python -m tests.containers.film

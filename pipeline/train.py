@@ -13,6 +13,7 @@ docs/adding_a_system.md.
 import argparse
 import copy
 import ctypes
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -37,6 +38,7 @@ from models.text_encoder import TextEncoder
 from pipeline.command import UserError, run_command
 from pipeline.data import Dataset, even_batches, read_dataset, similar_batches, time_means
 from pipeline.io import replacing
+from pipeline.kept import keep, key_of, take
 from pipeline.run_folder import Run, learned_weights, load_encoder, make_system, write_run
 
 
@@ -268,6 +270,8 @@ def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset
     device_name = torch.cuda.get_device_name() if dataset.offsets["text"].is_cuda else "cpu"
     with replacing(arguments.output / str(seed)) as folder:
         metrics = write_run(folder, run, dataset, device_name, arguments.threads)
+    if arguments.code:
+        keep(*places(arguments.output, seed), arguments.keys[seed])
     split = "valid" if arguments.validation_only else "test"
     _, names = metrics_for(dataset.label_range)
     scores = [
@@ -277,9 +281,34 @@ def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset
     return f"{name}, seed {seed}, epoch {run.best_epoch}, " + "; ".join(scores)
 
 
+def places(output: Path, seed: int) -> tuple[Path, Path]:
+    """The run folder of a seed, and where it is kept for a later call."""
+    return output / str(seed), output / ".kept" / str(seed)
+
+
+def seed_key(seed: int, arguments: argparse.Namespace, config: object) -> str:
+    """Digest of all that the run folder of a seed depends on."""
+    values = {"seed": seed, "system": arguments.system, "config": dataclasses.asdict(config), "threads": arguments.threads}
+    values |= {"validation_only": arguments.validation_only, "encoder": arguments.encoder}
+    values |= {"torch": torch.__version__, "numpy": np.__version__, "python": sys.version}
+    values["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    weights = sorted(Path(arguments.encoder).glob("*.safetensors")) if arguments.encoder else []
+    return key_of(values, [arguments.dataset, *weights, *arguments.code])
+
+
 def train(arguments: argparse.Namespace) -> None:
     """Train as the command line says."""
     config = load_config(arguments.system, arguments.config, arguments.override)
+    if arguments.code:
+        arguments.keys = {seed: seed_key(seed, arguments, config) for seed in arguments.seeds}
+        kept = {seed for seed, key in arguments.keys.items() if take(*places(arguments.output, seed)[::-1], key)}
+        if kept:
+            print(
+                f"{arguments.system}: nothing that seeds {sorted(kept)} depend on has changed, they are kept", file=sys.stderr
+            )
+        arguments.seeds = [seed for seed in arguments.seeds if seed not in kept]
+        if not arguments.seeds:
+            return
     system_class = load_system(arguments.system)
     is_network = not issubclass(system_class, Estimator)
     device = torch.device("cuda" if torch.cuda.is_available() and is_network else "cpu")
@@ -334,6 +363,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="seeds trained at the same time (CPU)")
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--validation-only", action="store_true", help="leave the test split alone, as for choosing values")
+    parser.add_argument(
+        "--code",
+        nargs="+",
+        default=[],
+        help="files of code: a seed for which they, the data and the values are those of an earlier call is not trained again",
+    )
     parser.add_argument("--output", type=Path, required=True, help="a run folder per seed is made in it")
     arguments = parser.parse_args()
     try:

@@ -5,6 +5,8 @@ import os
 import shutil
 
 import pandas as pd
+import pytest
+import yaml
 
 from pipeline.clips import read_clips
 
@@ -35,6 +37,48 @@ def test_a_change_of_the_audio_module_reruns_audio_and_what_follows(project):
     planned = project.planned()
     assert set(planned) == {"audio", "dataset", "quality", "train", "table"}
     assert len(planned["audio"]) == 2 and len(planned["train"]) == 9
+
+
+def test_a_change_of_how_features_are_kept_reruns_them(project):
+    edit(project.folder / "pipeline" / "store.py")
+    planned = project.planned()
+    assert set(planned) == {"text", "audio", "vision", "dataset", "quality", "train", "table"}
+
+
+def set_config(project, **changes):
+    config = project.folder / "config" / "config.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | changes))
+
+
+def test_one_seed_more_trains_that_seed_alone(project):
+    set_config(project, seeds=[12, 1], systems={"lf_dnn": {"max_epochs": 2}})
+    table = project.folder / "build" / "runs" / "lf_dnn"
+    before = (table / "1" / "model.safetensors").read_bytes()
+    target = "build/runs/lf_dnn/12"
+    assert project.planned(target=target) == {"train": ["run=lf_dnn"]}
+    done = project.snakemake(target=target)
+    assert done.returncode == 0, done.stderr
+    assert "seeds [1] depend on has changed, they are kept" in (project.folder / "logs/train/lf_dnn.log").read_text()
+    assert (table / "1" / "model.safetensors").read_bytes() == before
+    set_config(project, seeds=[1, 12])
+    assert project.planned(target=target) == {}
+
+
+@pytest.mark.parametrize("form", ["mark and line ends", "columns", "numbers", "defaults"])
+def test_another_form_of_the_same_runs_nothing(project, form):
+    manifest = project.folder / "data_manifest.csv"
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    if form == "mark and line ends":
+        manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes().replace(b"\n", b"\r\n"))
+    elif form == "columns":
+        table[table.columns[::-1]].to_csv(manifest, index=False)
+    elif form == "numbers":
+        table["start"] = [f"{cell}00" if "." in cell else cell for cell in table["start"]]
+        table["label"] = [f"+{cell}0" if "." in cell and "-" not in cell else cell for cell in table["label"]]
+        table.to_csv(manifest, index=False)
+    else:
+        set_config(project, audio={"f0_min": 65.0, "f0_max": 600}, text={"batch_size": 8}, label_range=[-1.0, 1], seeds=[1])
+    assert project.planned() == {}
 
 
 def test_a_change_of_one_model_reruns_its_systems_alone(project):

@@ -17,6 +17,20 @@ from pipeline.manifest import TASKS, draft_count, labelled_tasks, read_manifest
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["PYTHONPATH"] = f"{workflow.basedir}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
 
+
+
+def one_form(value):
+    """A value of the config in one form and order, so that 65.0 in place of 65, or a default that is given, runs nothing again."""
+    if isinstance(value, dict):
+        return {key: one_form(item) for key, item in sorted(value.items())}
+    if isinstance(value, list):
+        return [one_form(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+for key in config:
+    config[key] = one_form(config[key])
+
 DEMO = config.get("demo")
 DEMO_VIDEOS = [f"{DEMO['folder']}/video_{i:04d}.mp4" for i in range(1, DEMO["videos"] + 1)] if DEMO else []
 
@@ -56,6 +70,8 @@ if workflow.is_main_process:
 
 # The labels that can be learned and scored: those which clips of every split have.
 LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MANIFEST)
+
+SEEDS = sorted(config["seeds"])
 
 REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ rule dataset:
     """Joining all clips into one data set"""
     input:
         script="pipeline/dataset.py",
-        modules=code_of("pipeline/dataset.py"),
+        modules=[STORE, *code_of("pipeline/dataset.py")],
         manifest=ancient(manifest_of_all),
         clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
         features=expand(

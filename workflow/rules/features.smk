@@ -1,11 +1,13 @@
 # REQUIRED INPUTS: <build>/clips/<video_id>, the texts of the manifest. OUTPUTS: <build>/features/{text,audio,vision}/<video_id>.h5.
-# `modules`: what the script imports, see code_of.
+# `modules`: what the script imports, see code_of, and what decides how it is kept.
+
+STORE = "pipeline/store.py"
 
 rule text:
     """Extracting text features of {wildcards.video_id}"""
     input:
         script="pipeline/text.py",
-        modules=code_of("pipeline/text.py"),
+        modules=[STORE, *code_of("pipeline/text.py")],
         manifest=ancient(manifest_of),
         encoder=encoder_input,
     output:
@@ -27,7 +29,7 @@ rule audio:
     """Extracting audio features of {wildcards.video_id}"""
     input:
         script="pipeline/audio.py",
-        modules=code_of("pipeline/audio.py"),
+        modules=[STORE, *code_of("pipeline/audio.py")],
         clips="<build>/clips/{video_id}",
     output:
         "<build>/features/audio/{video_id}.h5",
@@ -70,7 +72,7 @@ if SOURCE == "openface_csv":
         """Reading OpenFace's files of {wildcards.video_id}"""
         input:
             script="pipeline/openface_source.py",
-            modules=code_of("pipeline/openface_source.py"),
+            modules=[STORE, *code_of("pipeline/openface_source.py")],
             manifest=ancient(manifest_of),
         output:
             "<build>/features/vision/{video_id}.h5",
@@ -92,7 +94,7 @@ elif SOURCE in ("py_feat", "py_feat_v1"):
         """Extracting facial features of {wildcards.video_id} with py-feat"""
         input:
             script="pipeline/vision_py_feat.py",
-            modules=code_of("pipeline/vision_py_feat.py"),
+            modules=[STORE, *code_of("pipeline/vision_py_feat.py")],
             data="features/shape_model.npz",
             clips="<build>/clips/{video_id}",
         output:
@@ -114,7 +116,7 @@ else:
         """Extracting facial features of {wildcards.video_id}"""
         input:
             script="pipeline/vision.py",
-            modules=code_of("pipeline/vision.py"),
+            modules=[STORE, *code_of("pipeline/vision.py")],
             data=["features/action_units.yaml", "features/face_units.npz", "features/shape_model.npz"],
             clips="<build>/clips/{video_id}",
         output:

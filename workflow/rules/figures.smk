@@ -9,7 +9,7 @@ def figure_runs(wildcards):
 
 
 def figure_folders(wildcards):
-    return expand("<build>/runs/{run}/{seed}", run=figure_runs(wildcards), seed=config["seeds"][0])
+    return expand("<build>/runs/{run}/{seed}", run=figure_runs(wildcards), seed=SEEDS[0])
 
 
 def figure_encoder_input(wildcards):
@@ -91,7 +91,7 @@ rule representations:
         ),
     params:
         runs=runs_root,
-        seed=config["seeds"][0],
+        seed=SEEDS[0],
         encoder=figure_encoder,
     log:
         "<logs>/figures/{figure}.log",
@@ -107,7 +107,7 @@ rule curves:
     input:
         script="pipeline/curves.py",
         modules="pipeline/runs.py",
-        runs=expand("<build>/runs/{{run}}/{seed}", seed=config["seeds"]),
+        runs=expand("<build>/runs/{{run}}/{seed}", seed=SEEDS),
     output:
         report(
             "<results>/curves/{run}.png",
@@ -117,7 +117,7 @@ rule curves:
         ),
     params:
         runs=runs_root,
-        seeds=config["seeds"],
+        seeds=SEEDS,
         corpus=config["corpus"],
     log:
         "<logs>/curves/{run}.log",

@@ -6,7 +6,7 @@ PREDICTOR = ["pipeline/predictor.py", "pipeline/model_folder.py", *code_of("pipe
 
 
 def packed_runs(wildcards):
-    return expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=config["seeds"])
+    return expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=SEEDS)
 
 
 def folder_of_runs(wildcards, input):
@@ -46,7 +46,7 @@ rule pack:
     output:
         directory("<build>/models/{run}.model"),
     params:
-        seeds=config["seeds"],
+        seeds=SEEDS,
         folder=folder_of_runs,
     log:
         "<logs>/pack/{run}.log",

@@ -17,13 +17,13 @@ rule robustness:
         modules=TRAINING_MODULES,
         model=model_code,
         dataset="<build>/dataset.h5",
-        runs=lambda wildcards: expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=config["seeds"]),
+        runs=lambda wildcards: expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=SEEDS),
         encoder=encoder_input,
     output:
         "<build>/robustness/{run}.csv",
     params:
         runs=runs_folder,
-        seeds=config["seeds"],
+        seeds=SEEDS,
         encoder=robustness_encoder,
     log:
         "<logs>/robustness/{run}.log",

@@ -25,7 +25,7 @@ def table_runs(table):
 
 
 def runs_of_table(wildcards):
-    return expand("<build>/runs/{run}/{seed}", run=table_runs(wildcards.table), seed=config["seeds"])
+    return expand("<build>/runs/{run}/{seed}", run=table_runs(wildcards.table), seed=SEEDS)
 
 
 def without(table):
@@ -80,7 +80,7 @@ rule table:
     params:
         runs=runs_root,
         without=without_of_table,
-        seeds=config["seeds"],
+        seeds=SEEDS,
         corpus=config["corpus"],
         label_range=config["label_range"],
     log:
@@ -99,7 +99,7 @@ rule significance:
         script="pipeline/significance.py",
         modules=["pipeline/table_file.py", "pipeline/runs.py", *code_of("pipeline/significance.py")],
         table="config/tables/systems.yaml",
-        runs=expand("<build>/runs/{run}/{seed}", run=table_runs("systems"), seed=config["seeds"]),
+        runs=expand("<build>/runs/{run}/{seed}", run=table_runs("systems"), seed=SEEDS),
     output:
         report(
             "<results>/significance.csv",
@@ -110,7 +110,7 @@ rule significance:
     params:
         runs=runs_root,
         without=without("systems"),
-        seeds=config["seeds"],
+        seeds=SEEDS,
         corpus=config["corpus"],
         label_range=config["label_range"],
     log:
@@ -127,7 +127,7 @@ rule unimodal:
     input:
         script="pipeline/unimodal.py",
         modules=["pipeline/runs.py", *code_of("pipeline/unimodal.py")],
-        runs=expand("<build>/runs/{run}/{seed}", run=UNIMODAL_SYSTEMS, seed=config["seeds"]),
+        runs=expand("<build>/runs/{run}/{seed}", run=UNIMODAL_SYSTEMS, seed=SEEDS),
     output:
         report(
             "<results>/unimodal.csv",
@@ -137,7 +137,7 @@ rule unimodal:
         ),
     params:
         runs=runs_root,
-        seeds=config["seeds"],
+        seeds=SEEDS,
     log:
         "<logs>/tables/unimodal.log",
     benchmark:

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS: <build>/dataset.h5, config/models/<system>.yaml. OUTPUTS: <build>/runs/<run>/<seed>/.
-# A run is a system, or one of config/variants.yaml. All its seeds are one job: start and reading are paid for once.
+# A run is a system, or one of config/variants.yaml. All its seeds are one job: start and reading are paid
+# for once, and seeds of which nothing has changed are kept (pipeline/kept.py).
 
 rule train:
     """Training {wildcards.run}"""
@@ -11,12 +12,12 @@ rule train:
         config=run_config,
         encoder=run_encoder_input,
     output:
-        [directory(f"<build>/runs/{{run}}/{seed}") for seed in config["seeds"]],
+        [directory(f"<build>/runs/{{run}}/{seed}") for seed in SEEDS],
     params:
         system=run_system,
         override=run_override,
         encoder=run_encoder,
-        seeds=config["seeds"],
+        seeds=SEEDS,
         folder=run_folder,
     threads: 1
     log:
@@ -26,4 +27,4 @@ rule train:
     shell:
         "python -m pipeline.train --dataset {input.dataset:q} --system {params.system} --config {input.config:q}"
         " --override {params.override:q} {params.encoder:q} --seeds {params.seeds} --processes {threads}"
-        " --output {params.folder:q} > {log:q} 2>&1"
+        " --code {input.script:q} {input.modules:q} {input.model:q} --output {params.folder:q} > {log:q} 2>&1"

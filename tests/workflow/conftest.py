@@ -140,9 +140,14 @@ def finished(tmp_path_factory) -> Project:
     return project
 
 
+def link_weights(source: str, target: str) -> str:
+    """Copy a file; weights, which are gigabytes in all and are never written in place, by a link."""
+    return os.link(source, target) or target if source.endswith(".safetensors") else shutil.copy2(source, target)
+
+
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
     """A copy of the finished project, free to change."""
     folder = tmp_path / "copy"
-    shutil.copytree(finished.folder, folder, symlinks=True)
+    shutil.copytree(finished.folder, folder, symlinks=True, copy_function=link_weights)
     return Project(folder)

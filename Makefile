@@ -24,7 +24,7 @@ table2: setup
 	$(BIN)/snakemake --cores $(CORES) results/sims_table2.csv
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 report: setup
 	$(BIN)/snakemake --cores $(CORES) report --configfile $(CONFIG)

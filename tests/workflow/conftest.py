@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 
 from demo.head import Head
 from models import SYSTEMS
@@ -123,9 +124,20 @@ def make_manifest(raw: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Project:
-    """The project after a whole run. Tests must not change it: use `project`."""
-    folder = tmp_path_factory.mktemp("项目 a")
+def finished(tmp_path_factory, worker_id) -> Project:
+    """The project after a whole run, one for all processes that test. Tests must not change it: use `project`."""
+    base = tmp_path_factory.getbasetemp()
+    root = base if worker_id == "master" else base.parent
+    with FileLock(root / "project.lock"):
+        if not (root / "项目 a").is_dir():
+            (root / "unfinished").mkdir()
+            run_whole_workflow(root / "unfinished" / "项目 a").folder.rename(root / "项目 a")
+    return Project(root / "项目 a")
+
+
+def run_whole_workflow(folder: Path) -> Project:
+    """Make a project in a new folder and run it."""
+    folder.mkdir()
     copy_rooms(folder)
     make_raw_videos(folder / "原始 raw")
     make_manifest(folder / "原始 raw").to_csv(folder / "data_manifest.csv", index=False)

@@ -106,21 +106,22 @@ def clips_of(probability: np.ndarray, duration: float, pause: float = PAUSE) -> 
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))
-    parts = [part for span in joined for part in _split(probability, *span)]
+    smooth = np.convolve(probability, np.ones(3) / 3, mode="same")
+    parts = [part for span in joined for part in _split(smooth, *span)]
     return _widened(_without_short_ones(parts), duration)
 
 
-def _split(probability: np.ndarray, start: float, end: float) -> list[tuple[float, float]]:
+def _split(probability: np.ndarray, start: float, end: float) -> Iterator[tuple[float, float]]:
     """A span in parts that are not too long, cut at the least likely speech of their middle."""
-    if end - start <= LONGEST - 2 * PADDING:
-        return [(start, end)]
     longest = LONGEST - 2 * PADDING
-    first = max(start + longest / 3, end - longest if end - start < 2 * longest else start)
-    last = min(start + longest, end - longest / 3)
-    low, high = int(np.ceil(first / STEP)), int(last / STEP)
-    smooth = np.convolve(probability, np.ones(3) / 3, mode="same")
-    place = (low + int(np.argmin(smooth[low:high])) + 0.5) * STEP
-    return [(start, place), *_split(probability, place, end)]
+    while end - start > longest:
+        first = max(start + longest / 3, end - longest if end - start < 2 * longest else start)
+        last = min(start + longest, end - longest / 3)
+        low, high = int(np.ceil(first / STEP)), int(last / STEP)
+        place = (low + int(np.argmin(probability[low:high])) + 0.5) * STEP
+        yield start, place
+        start = place
+    yield start, end
 
 
 def _without_short_ones(parts: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ import csv
 import io
 import sys
 import tempfile
+import unicodedata
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,12 +27,13 @@ from pipeline.command import UserError, run_command
 from pipeline.cut import Span, cut
 from pipeline.io import replacing
 from pipeline.manifest import COLUMNS, DRAFT
-from pipeline.manifest_file import UTF16_MARKS, read_lines
-from pipeline.names import LONGEST, MARKS, check_name
+from pipeline.manifest_file import UTF16_MARKS, read_table
+from pipeline.names import LONGEST, MARKS, check_name, check_path
 from pipeline.source import probe
 
-ENDINGS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".mts", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ogv"}
-PORTION = 600 * SAMPLE_RATE // WINDOW * WINDOW  # samples of the sound that are in memory at a time
+ENDINGS = {f".{name}" for name in "mp4 m4v mov mkv webm avi flv f4v ts mts m2ts mpg mpeg vob wmv asf 3gp ogv".split()}
+MODEL_FILES = ("model.bin", "config.json", "tokenizer.json")  # faster-whisper would look for the last in the network
+PORTION = 600 * SAMPLE_RATE // WINDOW * WINDOW  # samples of the sound that are decoded at a time
 Transcribe = Callable[[np.ndarray], str]  # mono sound of 16,000 Hz -> what is said
 
 
@@ -40,22 +42,23 @@ def videos_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the folder of the videos")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    found = [path for path in found if not path.name.startswith(".")]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not found:
         raise UserError(f"{folder}: no video in it; their names end with {', '.join(sorted(ENDINGS))}")
     return found
 
 
 def name_for(video: Path, taken: set[str]) -> str:
-    """A video_id like the file's name that no other video has."""
-    letters = ["_" if letter in MARKS or not letter.isprintable() else letter for letter in video.stem]
+    """A video_id like the file's name that no other video has, nor would have on a disk that takes a and A for the same."""
+    stem = unicodedata.normalize("NFC", video.stem)
+    letters = ["_" if letter in MARKS or not letter.isprintable() else letter for letter in stem]
     name = "".join(letters).strip(" .").encode()[: LONGEST - 10].decode(errors="ignore").strip(" .") or "video"
     try:
         check_name(name)
     except ValueError:
         name = "video"
-    count, found = 1, name
-    while found in taken:
+    count, found, taken = 1, name, {other.casefold() for other in taken}
+    while found.casefold() in taken:
         count += 1
         found = f"{name}_{count}"
     return found
@@ -80,20 +83,29 @@ def sound_of(video: Path, folder: Path) -> Iterator[np.ndarray]:
     cut(video, replace(source, picture=None), spans, sample_rate=SAMPLE_RATE)
     for span in spans:
         path = span.stem.with_name(span.stem.name + ".wav")
-        if path.is_file():
-            with wave.open(str(path), "rb") as file:
-                yield np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-            path.unlink()
+        if not path.is_file():  # no sound here, but perhaps later
+            yield np.zeros(round((span.end - span.start) * SAMPLE_RATE), np.float32)
+            continue
+        with wave.open(str(path), "rb") as file:
+            yield np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        path.unlink()
 
 
 def rows_for(video: Path, video_id: str, pause: float, transcribe: Transcribe | None) -> list[dict[str, str]]:
-    """Cells of the manifest's columns of each clip of a video. Raises UserError if nobody speaks in it."""
+    """Cells of the manifest's columns of each clip of a video.
+
+    Raises UserError if no manifest can hold the file's name, it cannot be heard, or nobody speaks in it.
+    """
+    try:
+        check_path(str(video))
+    except ValueError as error:
+        raise UserError(f"{error}, which no manifest can hold; rename the file") from error
     with tempfile.TemporaryDirectory() as folder:
         portions = list(sound_of(video, Path(folder)))
-    samples = np.concatenate(portions) if portions else np.zeros(0, np.float32)
-    clips = clips_of(speech_probability(portions), len(samples) / SAMPLE_RATE, pause)
+    clips = clips_of(speech_probability(portions), sum(map(len, portions)) / SAMPLE_RATE, pause)
     if not clips:
         raise UserError(f"{video}: nobody speaks in it, as far as can be heard; write its rows by hand, or leave it out")
+    samples = np.concatenate(portions) if transcribe else None
     rows = []
     for number, (start, end) in enumerate(np.round(clips, 2), start=1):
         row = {"video_id": video_id, "clip_id": f"{number:04d}", "path": str(video)}
@@ -107,15 +119,19 @@ def rows_for(video: Path, video_id: str, pause: float, transcribe: Transcribe | 
 
 def whisper(folder: Path) -> Transcribe:
     """A recogniser: faster-whisper with the model in a local folder. Raises UserError if one of the two is not there."""
-    if not (folder / "model.bin").is_file():
-        raise UserError(f"{folder}: no model.bin in it; give the folder of a Whisper model that faster-whisper can read")
+    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"{folder}: no {missing[0]} in it; give the folder of a Whisper model that faster-whisper can read")
     try:
         from faster_whisper import WhisperModel
     except ImportError as error:
         raise UserError(
             "faster-whisper, which drafts the texts, is not installed: pip install faster-whisper==1.2.1"
         ) from error
-    model = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+    try:
+        model = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+    except Exception as error:  # what is wrong with a model comes as many kinds of exception
+        raise UserError(f"{folder}: no model that faster-whisper can read ({error}); get it anew") from error
 
     def transcribe(samples: np.ndarray) -> str:
         segments, _ = model.transcribe(samples, condition_on_previous_text=False)
@@ -128,39 +144,50 @@ def existing_rows(manifest: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a manifest; those of a new one if there is none. Raises UserError if it cannot be read."""
     if not manifest.exists():
         return list(COLUMNS), []
-    lines = read_lines(manifest)
-    missing = [name for name in ("video_id", "clip_id", "path", "start", "end") if name not in lines[0].cells]
+    columns, lines = read_table(manifest)
+    missing = [name for name in ("video_id", "clip_id", "path", "start", "end") if name not in columns]
     if missing:
         raise UserError(f"{manifest}: missing column(s) {', '.join(missing)}; add them to its first line")
-    return list(lines[0].cells), [line.cells for line in lines]
+    return columns, [line.cells for line in lines]
+
+
+def text_of(manifest: Path) -> tuple[str, str, str]:
+    """What a manifest holds, its encoding, and its line end; of a new one what spreadsheets take for UTF-8."""
+    content = manifest.read_bytes() if manifest.exists() else "\ufeff".encode()
+    encoding = "utf-8"
+    for mark, name in zip(UTF16_MARKS, ("utf-16-le", "utf-16-be"), strict=True):
+        encoding = name if content.startswith(mark) else encoding
+    text = content.decode(encoding)
+    return text, encoding, "\r\n" if "\r\n" in text else "\n"
 
 
 def append(manifest: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     """Write rows below those of a manifest, in its encoding and with its line ends; what stands there stays byte for byte."""
-    content = manifest.read_bytes() if manifest.exists() else b""
-    encoding = "utf-8"
-    for mark, name in zip(UTF16_MARKS, ("utf-16-le", "utf-16-be"), strict=True):
-        encoding = name if content.startswith(mark) else encoding
-    before = content.decode(encoding)
-    end = "\r\n" if "\r\n" in before else "\n"
+    before, encoding, end = text_of(manifest)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator=end, extrasaction="ignore", restval="")
-    if not before:
+    if not manifest.exists():
         writer.writeheader()
     writer.writerows(rows)
-    gap = "" if not before or before.endswith(("\n", "\r")) else end
+    gap = end if manifest.exists() and not before.endswith(("\n", "\r")) else ""
     with replacing(manifest) as temporary:
-        temporary.write_bytes(content + (gap + text.getvalue()).encode(encoding))
+        temporary.write_bytes((before + gap + text.getvalue()).encode(encoding))
 
 
-def with_draft_column(manifest: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Give a manifest that has none the column in which drafts are marked; its cells stay as they are."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*columns, DRAFT], lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
+def with_draft_column(manifest: Path) -> None:
+    """Give a manifest that has none the column in which drafts are marked, at its right; all else stays as it is."""
+    text, encoding, _ = text_of(manifest)
+    lines = io.StringIO(text, newline="").readlines()
+    cell = DRAFT
+    rows = csv.reader(list(lines))
+    for cells in rows:
+        if any(cells):
+            line = lines[rows.line_num - 1]
+            body = line.rstrip("\r\n")
+            lines[rows.line_num - 1] = f"{body},{cell}{line[len(body) :]}"
+            cell = ""
     with replacing(manifest) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+        temporary.write_bytes("".join(lines).encode(encoding))
 
 
 def main() -> None:
@@ -174,13 +201,13 @@ def main() -> None:
     arguments = parser.parse_args()
     transcribe = whisper(arguments.transcribe) if arguments.transcribe else None
     columns, rows = existing_rows(arguments.manifest)
-    known = {Path(row["path"]).resolve() for row in rows if row["path"]}
+    known = {Path(row["path"]).resolve() for row in rows if row["path"] and "\0" not in row["path"]}
     taken = {row["video_id"] for row in rows}
     new = [video for video in videos_in(arguments.folder) if video.resolve() not in known]
     weights_file()  # before the first video
     if transcribe and DRAFT not in columns:
-        if rows:
-            with_draft_column(arguments.manifest, columns, rows)
+        if arguments.manifest.exists():
+            with_draft_column(arguments.manifest)
         columns.append(DRAFT)
     failed, added = 0, 0
     for video in tqdm(new, desc="listening", unit="video"):

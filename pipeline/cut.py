@@ -167,6 +167,7 @@ class Sound:
         self.rate, self.path = rate, span.stem.with_name(span.stem.name + ".wav")
         self.runs: list[tuple[float, int, list[np.ndarray]]] = []
         self.expected = -math.inf
+        self.written: int | None = None
 
     def add(self, time: float, samples: np.ndarray, rate: int) -> bool:
         """Take the next samples; True once the clip is complete."""
@@ -176,10 +177,19 @@ class Sound:
                 self.runs.append((time, rate, []))
             self.runs[-1][2].append(samples)
             self.expected = until
-        return time >= self.end + SAFETY / 2
+        complete = time >= self.end + SAFETY / 2
+        if complete:
+            self.finish()  # at once: the sound of a long file need not be in memory as a whole
+        return complete
 
     def finish(self) -> int:
-        """Write the file, unless there is no sound at all; gives the number of samples."""
+        """Write the file, if that is not done yet and there is any sound; gives the number of samples."""
+        if self.written is None:
+            self.written = self._write()
+            self.runs.clear()
+        return self.written
+
+    def _write(self) -> int:
         total = round((self.end - self.start) * self.rate)
         mono = np.zeros(total, np.float32)
         heard = False

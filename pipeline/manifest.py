@@ -159,7 +159,8 @@ def rows_of_video(path: str | Path, video_id: str) -> pd.DataFrame:
 def _row_faults(row: dict, validator: jsonschema.Draft202012Validator, label_range: tuple[float, float]) -> list[str]:
     cells = {name: _cell(name, value) for name, value in row.items()}
     errors = sorted(validator.iter_errors(cells), key=lambda error: list(error.absolute_path))
-    faults = [f"{error.absolute_path[0]}: {error.cause or error.message}; {error.schema['cure']}" for error in errors]
+    reasons = ["it is empty" if error.instance is None else error.cause or error.message for error in errors]
+    faults = [f"{e.absolute_path[0]}: {reason}; {e.schema['cure']}" for e, reason in zip(errors, reasons, strict=True)]
     if faults:
         return faults
     low, high = label_range

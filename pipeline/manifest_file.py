@@ -39,12 +39,25 @@ def number_of(cell: str) -> float | None:
 
 
 def read_lines(path: str | Path) -> list[Line]:
+    """The rows of a CSV file, at least one; see `read_table`."""
+    _, lines = read_table(path)
+    if not lines:
+        raise UserError(f"{path}: no rows; add one row per clip")
+    return lines
+
+
+def read_table(path: str | Path) -> tuple[list[str], list[Line]]:
     """Read a CSV file with a line of column names, in UTF-8, or in UTF-16 that says so by its first two bytes.
+
+    Returns
+    -------
+    list of str, list of Line
+        The columns, and the rows, of which there may be none.
 
     Raises
     ------
     UserError
-        If the file cannot be read, is no CSV file, or has no row; with the line and the cure.
+        If the file cannot be read or is no CSV file; with the line and the cure.
     """
     rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     lines: list[Line] = []
@@ -66,9 +79,7 @@ def read_lines(path: str | Path) -> list[Line]:
         raise UserError(
             f"{path} line {begins}: a quote without its partner ({error}); double each quote inside a text"
         ) from error
-    if not lines:
-        raise UserError(f"{path}: no rows; add one row per clip")
-    return lines
+    return columns, lines
 
 
 def _columns(path: str | Path, cells: list[str]) -> list[str]:

@@ -40,6 +40,12 @@ def test_long_speech_is_cut_where_it_is_least_likely():
     assert [round(start) for start, _ in clips] == [1, 11, 22, 33] and clips[0][1] == clips[1][0]
 
 
+def test_hours_without_a_pause_are_cut_too():
+    clips = np.array(clips_of(np.ones(round(5 * 3600 / STEP), np.float32), 5 * 3600.0))
+    assert (np.diff(clips, axis=1) <= LONGEST).all() and clips[0, 0] == 0 and clips[-1, 1] == pytest.approx(5 * 3600, abs=0.1)
+    np.testing.assert_allclose(clips[1:, 0], clips[:-1, 1])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_said_clips_are_1_to_15_s_and_apart(seed):
     random = np.random.default_rng(seed)

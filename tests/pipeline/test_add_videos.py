@@ -1,9 +1,11 @@
 """A manifest for a folder of videos: the borders of what is said, and nothing of what a person has written is touched."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,6 +74,7 @@ def test_borders_are_found_rows_are_kept_and_twice_is_once(films, tmp_path, caps
     assert (table["text"] == "").all() and table["label"].isna().all()
     read_manifest(manifest, to_predict=True)  # predictions need no more
 
+    assert manifest.read_bytes().startswith(b"\xef\xbb\xbf")  # by which a spreadsheet knows that it is UTF-8
     lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
     lines[1] = lines[1].replace(",,,,,,", ",说了一句话,0.4,,,,train")
     del lines[3]  # a clip that the person did not want
@@ -114,6 +117,39 @@ def test_names():
     assert name_for(Path("好.mp4"), {"好", "好_2"}) == "好_3"
     assert name_for(Path("y/.....mp4"), set()) == "video"
     assert len(name_for(Path("字" * 80 + ".mp4"), set()).encode()) <= 170
+    assert name_for(Path("cafe\u0301.mp4"), set()) == "café"  # as macOS writes it
+    assert name_for(Path("Talk.mp4"), {"talk"}) == "Talk_2"
+
+
+def test_a_name_that_no_manifest_can_hold_is_told(films, tmp_path, capsys):
+    folder, _ = films
+    for name in (b"a\nb.mp4", b"\xff.mp4"):  # the second is no UTF-8
+        (tmp_path / os.fsdecode(name)).write_bytes((folder / "a b.mp4").read_bytes())
+    with pytest.raises(UserError, match="2 of 2 new videos"):
+        run(tmp_path, "--manifest", tmp_path / "m.csv")
+    said = capsys.readouterr().err
+    assert said.count("which no manifest can hold; rename the file") == 2 and not (tmp_path / "m.csv").exists()
+
+
+def test_sound_that_pauses_for_long_stays_where_it_is(films, tmp_path, monkeypatch):
+    """A portion without any sound counts; a file may have none for a while."""
+    folder, said = films
+    monkeypatch.setattr(add_videos, "PORTION", 4 * 16000 // 512 * 512)
+    gap = tmp_path / "v" / "gap.mkv"
+    gap.parent.mkdir()
+    film = str(folder / "a b.mp4")
+    delayed = ["-itsoffset", "20", "-i", film, "-map", "0:v", "-map", "1:a", "-c", "copy", str(gap)]
+    subprocess.run([ffmpeg_path(), "-y", "-loglevel", "error", "-i", film, *delayed], check=True)
+    run(gap.parent, "--manifest", tmp_path / "m.csv")
+    found = rows_of_all(tmp_path / "m.csv")[["start", "end"]].to_numpy()
+    np.testing.assert_allclose(found, np.array(said["a b"]) + 20, atol=0.3)
+
+
+@pytest.mark.parametrize("content", [",".join(COLUMNS), ",".join(COLUMNS) + "\n"])
+def test_a_manifest_that_has_no_row_yet(films, tmp_path, content):
+    (tmp_path / "m.csv").write_text(content)
+    run(films[0] / "二", "--manifest", tmp_path / "m.csv")
+    assert len(rows_of_all(tmp_path / "m.csv")) == 3
 
 
 def test_drafts_are_marked_and_counted(films, tmp_path, monkeypatch):
@@ -126,6 +162,35 @@ def test_drafts_are_marked_and_counted(films, tmp_path, monkeypatch):
     table = rows_of_all(manifest)
     assert table["text"].tolist() == [""] * 3 + ['说, "好"'] * 4 and draft_count(manifest) == 4
     np.testing.assert_allclose(heard, (table["end"] - table["start"])[3:] * 16000, atol=1)
-    with pytest.raises(UserError, match="no model.bin in it; give the folder of a Whisper model"):
-        monkeypatch.undo()
-        run(folder, "--manifest", manifest, "--transcribe", tmp_path)
+
+
+def test_a_column_for_drafts_changes_nothing_else(films, tmp_path, monkeypatch):
+    manifest = tmp_path / "m.csv"
+    text = "\ufeff" + ",".join(COLUMNS) + '\r\n甲,1,a.mp4,0,2,"他说,\r\n""好""",1,,,,train\r\n乙,"1",b.mp4,0,2,,,,,,"test"'
+    manifest.write_bytes(text.encode("utf-16-be"))
+    monkeypatch.setattr(add_videos, "whisper", lambda folder: lambda samples: "好")
+    run(films[0] / "二", "--manifest", manifest, "--transcribe", "a model")
+    written = manifest.read_bytes().decode("utf-16-be")
+    expected = text.replace("mode\r\n", "mode,draft\r\n").replace("train\r\n", "train,\r\n") + ",\r\n"
+    assert written.startswith(expected) and written.removeprefix(expected).count(",好,,,,,,text\r\n") == 3
+    assert draft_count(manifest) == 3 and rows_of_all(manifest)["text"][0] == '他说,\r\n"好"'
+
+
+def test_what_drafting_lacks_is_told(films, tmp_path, monkeypatch):
+    def told():
+        with pytest.raises(UserError) as error:
+            run(films[0], "--manifest", tmp_path / "m.csv", "--transcribe", tmp_path)
+        assert not (tmp_path / "m.csv").exists()
+        return str(error.value)
+
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        assert f"no {name} in it; give the folder of a Whisper model" in told()
+        (tmp_path / name).touch()
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    assert told() == "faster-whisper, which drafts the texts, is not installed: pip install faster-whisper==1.2.1"
+
+    def refuses(*arguments, **options):
+        raise RuntimeError("Unsupported model binary version")
+
+    monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=refuses))
+    assert "no model that faster-whisper can read (Unsupported model binary version); get it anew" in told()

@@ -22,6 +22,7 @@ from pipeline.source import Source, probe
 
 # s of the picture that may be missing at an end of a clip without a word: codecs begin and end unevenly
 LARGEST_GAP = 0.1
+LONGER_SOUND = 0.5  # s by which the sound of a whole file may outlast its picture without a word
 
 
 @dataclass
@@ -68,7 +69,16 @@ def cut_video(
             span = span_of(clips[i], rows.iloc[i], source, folder)
             if span:
                 spans[i] = span
-        cuts = cut(path, source, list(spans.values()), frame_rate, sample_rate) if spans else []
+        try:
+            cuts = cut(path, source, list(spans.values()), frame_rate, sample_rate) if spans else []
+        except OSError:  # of the disk, not of the film
+            raise
+        except Exception as error:  # whatever a decoder stops with, the other files go on
+            for i in spans:
+                said = " ".join(f"{type(error).__name__}: {error}".split())
+                name = f"{rows.video_id.iloc[i]}/{clips[i].clip_id}"
+                clips[i].flag("failed", f"{name}: {path} could not be cut ({said}); write the file anew with another program")
+            continue
         for (i, span), result in zip(spans.items(), cuts, strict=True):
             note(clips[i], rows.iloc[i], source, span, result)
     return clips
@@ -127,6 +137,12 @@ def note(clip: Clip, row: pd.Series, source: Source, span: Span, result: Cut) ->
                 flag,
                 f"{name}: {row.path} has no picture in the {where} {seconds:.2f} s of the clip, it is black; correct the times",
             )
+    if span.end is None and source.picture and source.sound and source.sound.last - source.picture.last > LONGER_SOUND:
+        clip.flag(
+            "picture_ends_early",
+            f"{name}: {row.path} has no picture in its last {source.sound.last - source.picture.last:.2f} s, the features of "
+            "the face end before those of the voice; give start and end",
+        )
     if result.lost:
         clip.flag(
             "damaged_video",

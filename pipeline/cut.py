@@ -103,7 +103,7 @@ class Picture:
 
     def _open(self) -> None:
         width, height = upright_size(self.held, self.track.pixel_ratio)
-        self.size = (width - width % 2, height - height % 2)
+        self.size = (even(width), even(height))
         given = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="yuv420p", s="{}x{}".format(*self.size), framerate=self.rate)
         if self.held.colorspace == BT709:
             given = given.filter("setparams", colorspace="bt709", color_primaries="bt709", color_trc="bt709", range="tv")
@@ -130,10 +130,15 @@ def upright_size(frame: av.VideoFrame, pixel_ratio: float) -> tuple[int, int]:
     return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
 
 
+def even(side: int) -> int:
+    """The even number that a side is cut to; the colours of 4:2:0 need pairs of pixels."""
+    return max(2, side - side % 2)
+
+
 def planes(frame: av.VideoFrame, size: tuple[int, int], pixel_ratio: float) -> bytes:
     """A picture as yuv420p of limited range and this even size, upright; one of another shape lies on black."""
     width, height = upright_size(frame, pixel_ratio)
-    scale = min(size[0] / (width - width % 2), size[1] / (height - height % 2))
+    scale = min(size[0] / even(width), size[1] / even(height))
     if scale != 1:
         width, height = round(width * scale), round(height * scale)
     turned = bool(frame.rotation % 180)

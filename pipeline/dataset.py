@@ -78,7 +78,7 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
     """
     stores: dict[str, Store] = {}
     for video_id in tqdm(rows["video_id"].unique(), desc=f"read {folder.name}", unit="video"):
-        store = read_store(folder / f"{video_id}.h5")
+        store = read_store(folder / f"{video_id}.h5", video_id)
         for clip in store.clips.values():
             clip.values = mean_pool(clip.values, window)
         stores[video_id] = store

@@ -64,7 +64,7 @@ def read_new_clips(model: Model, rows: pd.DataFrame, clips: Path, features: Path
     for video_id in rows["video_id"].unique():
         cut |= {(video_id, clip.clip_id): clip for clip in read_clips(clips / video_id)}
         for modality in MODALITIES:
-            stores[video_id, modality] = store = read_store(path := features / modality / f"{video_id}.h5")
+            stores[video_id, modality] = store = read_store(path := features / modality / f"{video_id}.h5", video_id)
             check_features(model, modality, store.attributes, str(path))
             versions |= dict.fromkeys(other_versions(model, modality, store.attributes))
     new = NewClips(rows, [], [], [], [], list(versions))

@@ -1,8 +1,8 @@
 """The feature store: one HDF5 file per video and modality, a group per clip in the order of the manifest.
 
 Root attributes say what the numbers are: `columns`, `units`, `frame_rate` (Hz; 0 where a row is not a moment in time),
-`extractor`, `settings` and `versions` (JSON), `weights` (JSON: file or model -> sha256). A clip that could not be
-processed keeps its group, with `values` of shape [0, columns], its `flags` and a `message`.
+`extractor`, `settings` and `versions` (JSON), `weights` (JSON: file or model -> sha256), and `video_id`. A clip that could
+not be processed keeps its group, with `values` of shape [0, columns], its `flags` and a `message`.
 """
 
 import contextlib
@@ -68,6 +68,7 @@ def new_store(path: str | Path, attributes: StoreAttributes) -> Iterator[h5py.Fi
     """An open feature file without clips, under a temporary name that is renamed when the block ends well."""
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         put_attributes(file, attributes)
+        file.attrs["video_id"] = Path(path).stem
         yield file
 
 
@@ -144,13 +145,27 @@ def open_dataset(path: str | Path) -> Iterator[h5py.File]:
         yield file
 
 
-def read_store(path: str | Path) -> Store:
-    """Read a whole feature file. Raises UserError if it is none."""
+def read_store(path: str | Path, video_id: str | None = None) -> Store:
+    """Read a whole feature file.
+
+    Raises
+    ------
+    UserError
+        If it is none, or a damaged one, or if it is not that of the video `video_id`, or holds an infinite value.
+    """
     with open_hdf5(path) as file:
         if "extractor" not in file.attrs:
             raise UserError(f"{path}: no feature file of one video; give <build>/features/<modality>/<video_id>.h5")
         attributes = attributes_of(file)
-        clips = {clip_id: _read_clip(group) for clip_id, group in file.items()}
+        if video_id is not None and file.attrs.get("video_id", video_id) != video_id:
+            raise UserError(f"{path}: it holds the video '{file.attrs['video_id']}', not '{video_id}'; delete it and run again")
+        try:
+            clips = {clip_id: _read_clip(group) for clip_id, group in file.items()}
+        except (OSError, KeyError) as error:
+            raise UserError(f"{path}: a damaged feature file ({error}); delete it and run again") from error
+    for clip_id, clip in clips.items():
+        if np.isinf(clip.values).any():
+            raise UserError(f"{path}: clip {clip_id} has infinite values; delete the file and run again")
     return Store(attributes, clips)
 
 

@@ -97,7 +97,7 @@ def test_store_says_what_it_is(output):
 
 
 def test_two_runs_give_the_same_bytes(clips, output):
-    second = clips.parent / "second.h5"
+    second = clips.parent / "second" / output.name
     assert run(clips, second).returncode == 0
     assert second.read_bytes() == output.read_bytes()
 

@@ -20,6 +20,7 @@ SHORTEST_SPEECH = 0.1  # s; what is shorter is a click
 PAUSE = 0.3  # s without speech that part two clips; inside a sentence pauses are shorter, between two mostly longer
 PADDING = 0.15  # s before and after the speech of a clip
 SHORTEST, LONGEST = 1.0, 15.0  # s of a clip
+QUIET = 30.0  # dB below the usual level of speech at which a moment says as much for a cut as a probability of 0
 JOINABLE = 1.0  # s; a clip that is too short is joined to one that is not farther
 
 
@@ -60,6 +61,11 @@ def speech_probability(portions: Iterable[np.ndarray]) -> np.ndarray:
     return np.array(found, np.float32)
 
 
+def loudness(portions: Iterable[np.ndarray]) -> np.ndarray:
+    """Root mean square of each window [shape=(windows,)]; `portions` as for `speech_probability`."""
+    return np.array([np.sqrt(np.mean(np.square(window))) for window in _windows(portions)], np.float32)
+
+
 def _windows(portions: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for samples in portions:
         padded = np.pad(samples.astype(np.float32), (0, -len(samples) % WINDOW))
@@ -80,11 +86,13 @@ def speech_spans(probability: np.ndarray) -> list[tuple[float, float]]:
     return [(first, last) for first, last in spans if last - first >= SHORTEST_SPEECH]
 
 
-def clips_of(probability: np.ndarray, duration: float, pause: float = PAUSE) -> list[tuple[float, float]]:
+def clips_of(
+    probability: np.ndarray, duration: float, pause: float = PAUSE, level: np.ndarray | None = None
+) -> list[tuple[float, float]]:
     """Cut a recording into clips of speech.
 
     Clips part at pauses; one of less than 1 s is joined to a near neighbour, else widened into the silence around it; one of
-    more than 15 s is cut where speech is least likely. Around speech a little silence is kept.
+    more than 15 s is cut where speech is least likely and the sound most quiet. Around speech a little silence is kept.
 
     Parameters
     ----------
@@ -94,6 +102,8 @@ def clips_of(probability: np.ndarray, duration: float, pause: float = PAUSE) -> 
         Of the recording, s.
     pause : float
         Without speech, s, that parts two clips.
+    level : np.ndarray [shape=(windows,)] or None
+        See `loudness`. Of breaths between two words, which the network takes for speech, it knows more.
 
     Returns
     -------
@@ -106,19 +116,23 @@ def clips_of(probability: np.ndarray, duration: float, pause: float = PAUSE) -> 
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))
-    smooth = np.convolve(probability, np.ones(3) / 3, mode="same")
+    spoken = probability
+    if level is not None and (probability >= BEGINS).any():
+        usual = np.median(level[probability >= BEGINS])
+        decibels = 20 * np.log10(np.maximum(level, 1e-9) / max(usual, 1e-9))
+        spoken = probability + np.clip(1 + decibels / QUIET, 0, 1)
+    smooth = np.convolve(spoken, np.ones(3) / 3, mode="same")
     parts = [part for span in joined for part in _split(smooth, *span)]
     return _widened(_without_short_ones(parts), duration)
 
 
-def _split(probability: np.ndarray, start: float, end: float) -> Iterator[tuple[float, float]]:
-    """A span in parts that are not too long, cut at the least likely speech of their middle."""
+def _split(spoken: np.ndarray, start: float, end: float) -> Iterator[tuple[float, float]]:
+    """A span in parts that are not too long, cut where in their middle the least is spoken."""
     longest = LONGEST - 2 * PADDING
     while end - start > longest:
-        first = max(start + longest / 3, end - longest if end - start < 2 * longest else start)
-        last = min(start + longest, end - longest / 3)
+        first, last = start + longest / 3, min(start + longest, end - longest / 3)
         low, high = int(np.ceil(first / STEP)), int(last / STEP)
-        place = (low + int(np.argmin(probability[low:high])) + 0.5) * STEP
+        place = (low + int(np.argmin(spoken[low:high])) + 0.5) * STEP
         yield start, place
         start = place
     yield start, end

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from features.speech import PAUSE, SAMPLE_RATE, WINDOW, clips_of, speech_probability, weights_file
+from features.speech import PAUSE, SAMPLE_RATE, WINDOW, clips_of, loudness, speech_probability, weights_file
 from pipeline.command import UserError, run_command
 from pipeline.cut import Span, cut
 from pipeline.io import replacing
@@ -102,7 +102,8 @@ def rows_for(video: Path, video_id: str, pause: float, transcribe: Transcribe | 
         raise UserError(f"{error}, which no manifest can hold; rename the file") from error
     with tempfile.TemporaryDirectory() as folder:
         portions = list(sound_of(video, Path(folder)))
-    clips = clips_of(speech_probability(portions), sum(map(len, portions)) / SAMPLE_RATE, pause)
+    duration = sum(map(len, portions)) / SAMPLE_RATE
+    clips = clips_of(speech_probability(portions), duration, pause, loudness(portions))
     if not clips:
         raise UserError(f"{video}: nobody speaks in it, as far as can be heard; write its rows by hand, or leave it out")
     samples = np.concatenate(portions) if transcribe else None

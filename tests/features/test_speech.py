@@ -1,9 +1,16 @@
 """Clips of speech: known answers on probabilities, and synthetic speech between pauses."""
 
+import importlib.util
+import itertools
+from pathlib import Path
+
+import librosa
 import numpy as np
+import pandas as pd
 import pytest
 
-from features.speech import LONGEST, SHORTEST, STEP, clips_of, speech_spans
+from demo.speech import Prosody, speak
+from features.speech import LONGEST, SHORTEST, STEP, clips_of, loudness, speech_probability, speech_spans
 
 
 def probability_of(*spans, seconds=60.0):
@@ -40,10 +47,40 @@ def test_long_speech_is_cut_where_it_is_least_likely():
     assert [round(start) for start, _ in clips] == [1, 11, 22, 33] and clips[0][1] == clips[1][0]
 
 
+@pytest.mark.parametrize("seconds", np.arange(14, 60, 0.37))
+def test_speech_of_any_length_is_cut(seconds):
+    random = np.random.default_rng(0)
+    probability = np.clip(random.normal(0.8, 0.1, round(seconds / STEP)), 0.4, 1).astype(np.float32)
+    probability[0] = 1
+    lengths = np.diff(clips_of(probability, len(probability) * STEP))
+    assert (lengths <= LONGEST + 1e-6).all() and (lengths >= 4).all()
+
+
 def test_hours_without_a_pause_are_cut_too():
     clips = np.array(clips_of(np.ones(round(5 * 3600 / STEP), np.float32), 5 * 3600.0))
     assert (np.diff(clips, axis=1) <= LONGEST).all() and clips[0, 0] == 0 and clips[-1, 1] == pytest.approx(5 * 3600, abs=0.1)
     np.testing.assert_allclose(clips[1:, 0], clips[:-1, 1])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("silero_vad") is None, reason="requirements-add-videos.txt is not installed")
+@pytest.mark.parametrize("voice", ["cmn+f1", "cmn+m1"])
+def test_whoever_speaks_in_haste_is_not_cut_inside_a_sound(voice):
+    """Sentences .08 s apart, which is no pause; the phonemes tell where a mouth is at rest."""
+    texts = pd.read_csv(Path(__file__).parents[2] / "data_manifest.csv")["text"].sample(32, random_state=5)
+    random, parts, rests, time = np.random.default_rng(5), [], [], 0.0
+    for text in texts:
+        samples, phonemes = speak(text, Prosody(voice, 50, 50, 220, -24.0))
+        rests += [(time + phoneme.start, time + phoneme.end) for phoneme in phonemes if phoneme.name == ""]
+        end = time + len(samples) / 22050
+        time = end + 0.08
+        rests.append((end, time))
+        parts += [samples, np.zeros(round(0.08 * 22050))]
+    sound = np.concatenate(parts)
+    sound = librosa.resample(sound + 1e-3 * random.standard_normal(len(sound)), orig_sr=22050, target_sr=16000)
+    clips = clips_of(speech_probability([sound]), len(sound) / 16000, level=loudness([sound]))
+    cuts = [end for (_, end), (start, _) in itertools.pairwise(clips) if start == end]
+    assert len(cuts) >= 3
+    assert [cut for cut in cuts if not any(start - 0.02 <= cut <= end + 0.02 for start, end in rests)] == []
 
 
 @pytest.mark.parametrize("seed", range(20))

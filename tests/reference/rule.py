@@ -1,0 +1,34 @@
+"""Weights and inputs by rule, so that no file has to hold them: the same for a system and for its reference."""
+
+import torch
+from torch import Tensor, nn
+
+from models.system import TASKS, Batch, Sequences
+
+WIDTHS = {"text": 7, "audio": 4, "vision": 6}
+LENGTH, CLIPS = 5, 4  # every clip has as many frames, so that nothing is padding
+
+
+def fill(system: nn.Module) -> None:
+    """Give every parameter numbers drawn in the order of their names."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _, parameter in sorted(system.named_parameters()):
+            parameter.copy_(torch.rand(parameter.shape, generator=random) - 0.4)
+
+
+def frames() -> dict[str, Tensor]:
+    """Frames of each modality: {modality: Tensor [shape=(CLIPS, LENGTH, D)]}."""
+    random = torch.Generator().manual_seed(1)
+    return {name: torch.randn(CLIPS, LENGTH, width, generator=random) for name, width in WIDTHS.items()}
+
+
+def batch_of(frames: dict[str, Tensor]) -> Batch:
+    """The frames as our systems take them."""
+    return {name: Sequences(values, torch.full((CLIPS,), LENGTH)) for name, values in frames.items()}
+
+
+def labels() -> dict[str, Tensor]:
+    """A label of each clip and task."""
+    random = torch.Generator().manual_seed(2)
+    return {task: 2 * torch.rand(CLIPS, generator=random) - 1 for task in TASKS}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from tests.reference.mmsa import REFERENCES, build, loss_of, ours, run, with_weights_of
+from tests.reference.mmsa import REFERENCES, build, loss_of, ours, part, run, with_weights_of
 from tests.reference.rule import fill, frames, labels
 
 NUMBERS = Path(__file__).with_name("numbers.json")
@@ -20,7 +20,7 @@ def numbers_of(name: str, folder: Path) -> dict:
     reference = REFERENCES[name]
     system = ours(name)
     fill(system)
-    network = build(folder, reference.module, reference.arguments)
+    network = build(folder, reference)
     with_weights_of(system, network, reference.weights())
     network.eval()
     with torch.no_grad():
@@ -29,11 +29,11 @@ def numbers_of(name: str, folder: Path) -> dict:
     network.train()
     loss = loss_of(run(network, reference.pooled, frames()), labels(), tasks)
     loss.backward()
-    parameters = dict(network.named_parameters())
+    gradients = {key: parameter.grad for key, parameter in network.named_parameters() if parameter.grad is not None}
     return {
         "outputs": {task: outputs[task].tolist() for task in tasks},
         "loss": loss.item(),
-        "gradient_norms": {name: parameters[other].grad.norm().item() for name, other, _ in reference.weights()},
+        "gradient_norms": {name: part(gradients, other).norm().item() for name, other, _ in reference.weights()},
     }
 
 

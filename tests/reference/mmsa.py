@@ -41,16 +41,21 @@ class Reference:
     arguments: dict
     weights: Callable[[], Weights]
     pooled: bool
+    taken_out: str = ""  # a part of MMSA's network that ours has not, and why: docs/public_code.md
 
 
-def build(folder: Path, module: str, arguments: dict) -> nn.Module:
+def build(folder: Path, reference: Reference) -> nn.Module:
     """A network of MMSA; the parts of the package that need its other requirements are passed over."""
+    module = reference.module
     for name in ("MMSA", "MMSA.models", "MMSA.models.singleTask", "MMSA.models.multiTask"):
         package = types.ModuleType(name)
         package.__path__ = [str(folder / name.replace(".", "/"))]
         sys.modules[name] = package
     of_system = importlib.import_module(f"MMSA.models.{module}")
-    return getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **arguments))
+    network = getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **reference.arguments))
+    if reference.taken_out:
+        setattr(network, reference.taken_out, nn.Identity())
+    return network
 
 
 def ours(name: str) -> System:
@@ -136,6 +141,48 @@ def memory_fusion() -> Weights:
     return pairs
 
 
+def early_fusion() -> Weights:
+    parts = [f"{kind}_{part}_l{layer}" for layer in (0, 1) for kind in ("weight", "bias") for part in ("ih", "hh")]
+    return [(f"lstm.{part}", f"lstm.{part}", same) for part in parts] + linear("output.1", "linear") + linear("output.4", "out")
+
+
+def transformer(ours: str, theirs: str, layers: int) -> Weights:
+    """A stack of layers; MMSA has query, key and value in one matrix, of which `[i]` is a third."""
+    pairs = linear(f"{ours}.norm", f"{theirs}.layer_norm")
+    for i in range(layers):
+        own, other = f"{ours}.layers.{i}", f"{theirs}.layers.{i}"
+        pairs += linear(f"{own}.attention_norm", f"{other}.layer_norms.0") + linear(
+            f"{own}.feed_forward.0", f"{other}.layer_norms.1"
+        )
+        pairs += linear(f"{own}.feed_forward.1", f"{other}.fc1") + linear(f"{own}.feed_forward.3", f"{other}.fc2")
+        pairs += linear(f"{own}.attention.output", f"{other}.self_attn.out_proj")
+        for place, name in enumerate(("query", "key", "value")):
+            pairs.append((f"{own}.attention.{name}.weight", f"{other}.self_attn.in_proj_weight[{place}]", same))
+            if name != "key":  # a bias of the keys cancels in the softmax
+                pairs.append((f"{own}.attention.{name}.bias", f"{other}.self_attn.in_proj_bias[{place}]", same))
+    return pairs
+
+
+def multimodal_transformer() -> Weights:
+    letters = dict(zip(MODALITIES, "lav", strict=True))
+    pairs = linear("residual.0", "proj1") + linear("residual.3", "proj2") + linear("output", "out_layer")
+    for target, letter in letters.items():
+        pairs.append((f"convolutions.{target}.weight", f"proj_{letter}.weight", same))
+        pairs += transformer(f"memories.{target}", f"trans_{letter}_mem", 3)
+        for source, other in letters.items():
+            if source != target:
+                pairs += transformer(f"crossmodal.{target}_from_{source}", f"trans_{letter}_with_{other}", 2)
+    return pairs
+
+
+def part(values: dict[str, Tensor], name: str) -> Tensor:
+    """A tensor by its name, or a third of it if the name ends with [i]."""
+    if not name.endswith("]"):
+        return values[name]
+    whole, _, place = name[:-1].partition("[")
+    return values[whole].chunk(3)[int(place)]
+
+
 def sizes(dropouts: int, **others: object) -> dict:
     dimensions = {"feature_dims": [WIDTHS[name] for name in ORDER], "hidden_dims": [HIDDEN[name] for name in ORDER]}
     return {**dimensions, "dropouts": [0.0] * dropouts, **others}
@@ -159,7 +206,26 @@ LOW_RANK = {"hidden": {**HIDDEN, "text": 2 * OUT}, "rank": RANK, "factor_learnin
 LOW_RANK_SIZES = {"hidden_dims": [2 * OUT, HIDDEN["audio"], HIDDEN["vision"]], "rank": RANK}
 SHAPE = {"shapes": NETWORK, "drop": 0.0}
 PARTS = ("attention", "update", "retain", "write", "output")
+HEADS_OF_ATTENTION, WIDTH = 2, 8
 REFERENCES = {
+    "ef_lstm": Reference(
+        {"hidden": 6, "layers": 2, "dropout": 0.0, "alignment": "avg_pool"},
+        "singleTask.EF_LSTM",
+        {"feature_dims": [WIDTHS[name] for name in ORDER], "seq_lens": LENGTH}
+        | {"hidden_dims": 6, "num_layers": 2, "dropout": 0.0},
+        early_fusion, False, taken_out="norm",
+    ),
+    "mult": Reference(
+        {"width": WIDTH, "heads": HEADS_OF_ATTENTION, "kernel": dict.fromkeys(MODALITIES, 1), "layers": 2, "memory_layers": 3}
+        | {"attention_dropout": dict.fromkeys(MODALITIES, 0.0)}
+        | {f"{what}_dropout": 0.0 for what in ("residual", "embedding", "text", "output")},
+        "singleTask.MULT",
+        {"feature_dims": [WIDTHS[name] for name in ORDER], "dst_feature_dim_nheads": (WIDTH, HEADS_OF_ATTENTION), "nlevels": 2}
+        | {f"conv1d_kernel_size_{letter}": 1 for letter in "lav"}
+        | {f"{what}_dropout": 0.0 for what in ("attn", "relu", "embed", "res", "output", "text")}
+        | {"attn_dropout_a": 0.0, "attn_dropout_v": 0.0, "use_bert": False, "attn_mask": False},
+        multimodal_transformer, False,
+    ),
     "lf_dnn": Reference(BASE | FUSED, "singleTask.LF_DNN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), concatenation, True),
     "mlf_dnn": Reference(
         BASE | FUSED | OWN, "multiTask.MLF_DNN", sizes(3, text_out=OUT, post_fusion_dim=FUSION) | THEIRS,
@@ -196,5 +262,5 @@ def with_weights_of(system: System, network: nn.Module, weights: Weights) -> Non
     own, theirs = dict(system.named_parameters()), dict(network.named_parameters())
     with torch.no_grad():
         for name, other, change in weights:
-            theirs[other].copy_(change(own[name]))
+            part(theirs, other).copy_(change(own[name]))
     assert {name for name, _, _ in weights} == set(own), set(own) ^ {name for name, _, _ in weights}

@@ -3,13 +3,14 @@
 # make report   all tables and figures, and report.html, a page that shows them (CONFIG=config/ci.yaml for another corpus)
 # make docs     the documentation as a site, build/site/index.html
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
+# make hostile  some 300 bad files, and what is said of each
 # Each sets up .venv first, if it is not there or the requirements have changed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test report docs containers setup lint ci
+.PHONY: table2 test report docs containers hostile setup lint ci
 
 setup: .venv/installed
 
@@ -36,6 +37,9 @@ docs: setup
 
 containers: setup
 	$(BIN)/python -m tests.containers.film
+
+hostile: setup
+	$(BIN)/python -m tests.hostile.files 2> /dev/null
 
 lint: setup
 	$(BIN)/ruff check .

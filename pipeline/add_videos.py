@@ -34,6 +34,7 @@ from pipeline.source import probe
 ENDINGS = {f".{name}" for name in "mp4 m4v mov mkv webm avi flv f4v ts mts m2ts mpg mpeg vob wmv asf 3gp ogv".split()}
 MODEL_FILES = ("model.bin", "config.json", "tokenizer.json")  # faster-whisper would look for the last in the network
 PORTION = 600 * SAMPLE_RATE // WINDOW * WINDOW  # samples of the sound that are decoded at a time
+LONGEST_VIDEO = 6 * 3600.0  # s
 Transcribe = Callable[[np.ndarray], str]  # mono sound of 16,000 Hz -> what is said
 
 
@@ -67,20 +68,28 @@ def name_for(video: Path, taken: set[str]) -> str:
 def sound_of(video: Path, folder: Path) -> Iterator[np.ndarray]:
     """The sound of a video, mono float32 of 16,000 Hz, in portions, from second 0 of the manifest's clock.
 
-    Raises UserError if the file cannot be read or has no sound.
+    Raises UserError if the file cannot be read, has no sound, or would last for more than `LONGEST_VIDEO`.
     """
     source = probe(video)
     if source.error:
         raise UserError(f"{video}: it cannot be read ({source.error}); replace the file")
     if source.sound is None:
         raise UserError(f"{video}: it has no sound, in which speech could be found; write its rows by hand")
+    if source.duration > LONGEST_VIDEO:
+        hours = f"{source.duration / 3600:.0f} h, more than {LONGEST_VIDEO / 3600:.0f}"
+        raise UserError(f"{video}: it lasts {hours}, or its time stamps jump; cut it into several files, or write it anew")
     seconds = PORTION / SAMPLE_RATE
     starts = np.arange(0, max(source.duration, 1e-3), seconds)
     spans = [
         Span(folder / str(number), source.start + start, source.start + min(start + seconds, source.duration))
         for number, start in enumerate(starts)
     ]
-    cut(video, replace(source, picture=None), spans, sample_rate=SAMPLE_RATE)
+    try:
+        cut(video, replace(source, picture=None), spans, sample_rate=SAMPLE_RATE)
+    except OSError:  # of the disk, not of the film
+        raise
+    except Exception as error:  # whatever a decoder stops with, the other files go on
+        raise UserError(f"{video}: it cannot be decoded ({type(error).__name__}: {error}); replace the file") from error
     for span in spans:
         path = span.stem.with_name(span.stem.name + ".wav")
         if not path.is_file():  # no sound here, but perhaps later

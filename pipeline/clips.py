@@ -22,6 +22,7 @@ from pipeline.source import Source, probe
 
 # s of the picture that may be missing at an end of a clip without a word: codecs begin and end unevenly
 LARGEST_GAP = 0.1
+LONGEST_CLIP = 3600.0  # s; what lasts longer is a film, or a file that lies about its times and would be hours of nothing
 LONGER_SOUND = 0.5  # s by which the sound of a whole file may outlast its picture without a word
 
 
@@ -91,7 +92,13 @@ def span_of(clip: Clip, row: pd.Series, source: Source, folder: Path) -> Span | 
         clip.flag("unreadable_video", f"{name}: {row.path} cannot be read ({source.error}); replace the file")
         return None
     stem = folder / row.clip_id
-    if pd.isna(row.start):
+    is_whole = pd.isna(row.start)
+    length = source.duration if is_whole else min(row.end, source.duration) - row.start
+    if length > LONGEST_CLIP:
+        cure = "give start and end of what is said (python -m pipeline.add_videos finds it), or write the file anew"
+        clip.flag("too_long", f"{name}: {length:.0f} s of {row.path}, more than {LONGEST_CLIP:.0f}, are no clip; {cure}")
+        return None
+    if is_whole:
         return Span(stem, source.start, None)
     end = row.end
     if end > source.duration + LARGEST_GAP and source.breaks_off:

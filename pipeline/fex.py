@@ -40,6 +40,7 @@ from features.pose import rotation_matrix
 from features.py_feat import euler_of_rotation, from_py_feat, gaze_pitch_yaw
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
+from pipeline.source import probe
 from pipeline.store import ClipFeatures, Store, read_store
 
 AU_COLUMNS = AU_LANDMARK_MAP["Feat"]
@@ -174,10 +175,10 @@ def frame_size(video: str | Path | None) -> tuple[float, float]:
     """
     if video is None:
         return np.nan, np.nan
+    if probe(video).error:  # a playlist among them, which OpenCV would follow
+        raise FileNotFoundError(f"{video} is no video that can be read; give the video of the clip, or none")
     capture = cv2.VideoCapture(str(video))
     try:
-        if not capture.isOpened():
-            raise FileNotFoundError(f"{video} is no video that can be read; give the video of the clip, or none")
         return capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     finally:
         capture.release()

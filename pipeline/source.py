@@ -4,6 +4,7 @@ Containers promise much: a duration, a first time stamp, an index. MPEG-TS, FLV 
 it, so nothing here rests on a promise but the question whether the file breaks off before its end.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
-# A text file called .mp4 may be a playlist that names other machines: only local files are ever opened.
-LOCAL_ONLY = {"protocol_whitelist": "file"}
-PLAYLISTS = {"hls", "concat", "dash", "imf", "sdp"}
+# A file called .mp4 may be a list that names other files or machines: none of them is ever opened.
+LISTS = {"hls", "concat", "dash", "imf", "sdp", "rtsp", "rtp", "sap", "vobsub", "image2", "lavfi", "avisynth", "vapoursynth"}
+LOCAL_ONLY = {"protocol_whitelist": "file", "format_whitelist": ",".join(sorted(av.formats_available - LISTS))}
 # Time stamps of one recording go on; these steps (s) mean that several were joined.
 LARGEST_STEP_BACK = 1.0
 LARGEST_STEP_AHEAD = 60.0
@@ -97,13 +98,13 @@ def probe(path: str | Path, sound_track: int | None = None) -> Source:
     try:
         with open_file(path) as container:
             return _read(container, sound_track)
+    except av.ArgumentError:
+        return Source(error="it is no video, or a playlist")
     except (av.FFmpegError, OSError, ValueError) as error:
         return Source(error=getattr(error, "strerror", None) or str(error))
 
 
 def _read(container: av.container.InputContainer, sound_track: int | None) -> Source:
-    if PLAYLISTS & set(container.format.name.split(",")):
-        return Source(error="it is a playlist, not a video")
     # A still picture inside a film or a sound file (its cover) is no video.
     pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     sounds = [stream for stream in container.streams.audio if stream.codec_context is not None]
@@ -144,9 +145,9 @@ def _read(container: av.container.InputContainer, sound_track: int | None) -> So
         track = source.picture
         track.rate = float(container.streams[track.index].codec_context.framerate or track.rate)
         track.counted, track.first, track.last = True, 0.0, len(track.times) / track.rate
-    if source.picture and not source.picture.times:
+    if source.picture and not math.isfinite(source.picture.last):  # no packet, or none with a time
         source.picture = None
-    if source.sound and not source.sound.times:
+    if source.sound and not math.isfinite(source.sound.last):
         source.sound = None
     found = [track for track in (source.picture, source.sound) if track]
     if not found:

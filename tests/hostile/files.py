@@ -1,20 +1,31 @@
-"""Files that nobody should have to deal with, made by code: name -> how it is made, and what cutting a clip of it says."""
+"""Files that nobody should have to deal with, made by code: name -> how it is made, and what cutting a clip of it says.
 
+    python -m tests.hostile.files
+
+makes them, with more containers cut at more places than the tests do, cuts a clip of each, and prints what is said of it.
+"""
+
+import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from pipeline.clips import cut_video
+from pipeline.manifest import COLUMNS
 from pipeline.media import ffmpeg_path
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n"
 HUGE_GIF = b"GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;"
 SESSION = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n"
-CUTS = 10  # places at which a container is cut short
+CONTAINERS = ("mp4", "mkv", "ts", "avi", "flv", "webm", "mpg", "wmv")
+PLACES = 30  # at which a container is cut short
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ def film(*inputs: list[str], codecs: tuple[str, ...] = ()) -> Callable[[Path], N
     return lambda path: ffmpeg(path, *options, *codecs)
 
 
+@cache
 def whole(suffix: str) -> bytes:
     """A film of two seconds in a container."""
     with tempfile.TemporaryDirectory() as folder:
@@ -54,10 +66,10 @@ def whole(suffix: str) -> bytes:
         return path.read_bytes()
 
 
-def cut_short(suffix: str, part: int) -> Callable[[Path], None]:
+def cut_short(suffix: str, share: float) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         content = whole(suffix)
-        path.write_bytes(content[: len(content) * (part + 1) // (CUTS + 1)])
+        path.write_bytes(content[: int(len(content) * share)])
 
     return make
 
@@ -75,21 +87,47 @@ def moving(path: Path) -> None:
     first.save(path, save_all=True, append_images=others, duration=50)
 
 
+def wave_file(rate: int, channels: int = 1) -> bytes:
+    """A sound file of 20,000 samples whose header says what it is told to."""
+    form = struct.pack("<IHHIIHH", 16, 1, channels, rate, 2 * rate & 0xFFFFFFFF, 2, 16)
+    return b"RIFF" + struct.pack("<I", 40036) + b"WAVEfmt " + form + b"data" + struct.pack("<I", 40000) + bytes([1, 2]) * 20000
+
+
+def picture_file(rate: str) -> bytes:
+    """A film of three pictures whose header says what rate it is told to."""
+    return f"YUV4MPEG2 W64 H48 F{rate} Ip A1:1 C420jpeg\n".encode() + (b"FRAME\n" + bytes(64 * 48 * 3 // 2)) * 3
+
+
+def leap(seconds: int) -> Callable[[Path], None]:
+    """A film of two seconds in the middle of which the clock leaps ahead."""
+    times = f"setpts='if(gte(T,1),PTS+{seconds}/TB,PTS)'"
+    options = ("-vf", times, "-af", f"a{times}", "-fps_mode", "passthrough", "-c:a", "pcm_s16le")
+    return film(picture(seconds=2), sound(16000, seconds=2), codecs=options)
+
+
+def covered(path: Path) -> None:
+    """A sound file with a cover, which is no film."""
+    still(cover := path.with_suffix(".jpg"))
+    options = ("-i", str(cover), "-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic")
+    ffmpeg(path, *sound(), *options)
+    cover.unlink()
+
+
 def _set(*flags: str) -> frozenset[str]:
     return frozenset(flags)
 
 
-def cases(secret: Path) -> list[Case]:
-    """All files; `secret` is a good film that none of them may lead to."""
+def cases(secret: Path, containers: Sequence[str] = CONTAINERS[:3], places: int = 10) -> list[Case]:
+    """All files; `secret` is a good film that none of them may lead to; each container is cut short at so many places."""
     target, address = secret.name, "http://127.0.0.1:9/x.mp4"
     unreadable = _set("unreadable_video")
     broken = _set(
         "unreadable_video", "truncated", "no_video", "no_audio", "damaged_video", "picture_ends_early", "end_beyond_video"
     )
     found = [
-        Case(f"cut_{suffix}_{part}.{suffix}", cut_short(suffix, part), _set(), broken)
-        for suffix in ("mp4", "mkv", "ts")
-        for part in range(CUTS)
+        Case(f"cut_{suffix}_{part}.{suffix}", cut_short(suffix, (part + 1) / (places + 1)), _set(), broken)
+        for suffix in containers
+        for part in range(places)
     ]
     rawvideo, pcm = ("-c:v", "ffv1"), ("-c:a", "pcm_s16le")
     several = [*picture(), *sound(), *sound(8000)]
@@ -121,6 +159,16 @@ def cases(secret: Path) -> list[Case]:
         Case("sound_alone.wav", film(sound()), _set("no_video")),
         Case("picture_alone.webm", film(picture()), _set("no_audio")),
         Case("two_tracks.mkv", film(several, codecs=(*"-map 0 -map 1 -map 2".split(), *pcm)), _set("several_sound_tracks")),
+        Case("covered.m4a", covered, _set("no_video")),
+        Case("a_day_ahead.mkv", leap(86400), _set("too_long")),
+        Case("a_minute_ahead.mkv", leap(61), _set("time_stamps_jump")),
+        Case("a_sample_a_second.wav", content(wave_file(1)), _set("too_long")),
+        Case("no_channel.wav", content(wave_file(16000, channels=0)), unreadable),
+        Case("255_channels.wav", content(wave_file(16000, channels=255)), _set("no_video", "no_audio")),
+        Case("no_rate.wav", content(wave_file(0)), unreadable),
+        Case("largest_rate.wav", content(wave_file(4_000_000_000)), unreadable),
+        Case("a_picture_in_days.y4m", content(picture_file("1:1000000")), _set("too_long")),
+        Case("a_million_pictures_a_second.y4m", content(picture_file("1000000:1")), _set("no_audio")),
         Case("a_picture.png", still, _set("no_audio"), broken),
         Case("a_moving_picture.gif", moving, _set("no_audio"), broken),
         Case("huge.y4m", content("YUV4MPEG2 W100000 H100000 F25:1 Ip A1:1 C420jpeg\nFRAME\nxxxx"), unreadable, broken),
@@ -135,5 +183,29 @@ def cases(secret: Path) -> list[Case]:
         Case("session.sdp", content(SESSION), unreadable),
         Case("manifest.mpd", content('<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"/>'), unreadable),
         Case("subtitles.srt", content("1\n00:00:00,000 --> 00:00:01,000\nhello\n"), unreadable),
+        Case("titles.idx", content("# VobSub index file, v7\ntimestamp: 00:00:01:000, filepos: 0\n"), unreadable),
     ]  # fmt: skip
     return found
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ffmpeg(folder / "good.mp4", *picture(), *sound())
+        found = cases(folder / "good.mp4", CONTAINERS, PLACES)
+        wrong = 0
+        for case in found:
+            case.make(folder / case.name)
+            row = {"video_id": "v", "clip_id": case.name.replace(".", "_"), "path": str(folder / case.name)}
+            rows = pd.DataFrame([row], columns=COLUMNS).astype({"start": float, "end": float})
+            (clip,) = cut_video(rows, folder)
+            fine = case.flags <= set(clip.flags) <= case.flags | case.perhaps
+            wrong += not fine
+            said = " ".join(clip.messages).replace(f"{folder}/", "") or "cut"
+            print(f"{'' if fine else 'WRONG '}{case.name}: {said}", flush=True)
+    print(f"{len(found)} bad files, {wrong} with another outcome than they should have")
+    raise SystemExit(wrong > 0)
+
+
+if __name__ == "__main__":
+    main()

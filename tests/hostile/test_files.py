@@ -1,5 +1,6 @@
 """Bad media files: each clip gets the flags that it must, no other clip suffers, nothing hangs, leaks or leads elsewhere."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.add_videos import ENDINGS
 from pipeline.clips import read_clips
 from pipeline.manifest import ManifestError, read_manifest
 from pipeline.store import read_store
@@ -88,6 +90,21 @@ def test_what_was_cut_can_be_heard(outcome):
         assert np.isfinite(heard.values).all() and bool(len(heard.values)) == bool(clip.audio)
         assert ("no_audio" in heard.flags) == (not clip.audio)
     assert "silent" in store.clips["silent_mkv"].flags
+
+
+@pytest.mark.skipif(importlib.util.find_spec("silero_vad") is None, reason="requirements-add-videos.txt is not installed")
+def test_none_of_them_becomes_a_row(outcome):
+    """In no file somebody speaks: each is named in one line with the cure, and no manifest is written."""
+    folder = outcome[2]
+    command = [sys.executable, "-m", "pipeline.add_videos", "raw", "--manifest", "mine.csv"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, env=environment())
+    videos = sorted(path.name for path in (folder / "raw").iterdir() if path.suffix in ENDINGS)
+    *told, last = [line.split("error: ")[1] for line in done.stderr.splitlines() if "error: " in line]
+    assert done.returncode == 1 and last == f"{len(videos)} of {len(videos)} new videos could not be added; see above"
+    assert [line.split(":")[0] for line in told] == [f"raw/{name}" for name in videos]
+    cures = ("; replace the file", "; write its rows by hand", "; cut it into several files, or write it anew")
+    assert all(any(cure in line for cure in cures) for line in told) and "Traceback" not in done.stderr
+    assert not (folder / "mine.csv").exists()
 
 
 @pytest.mark.parametrize(

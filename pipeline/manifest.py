@@ -30,6 +30,7 @@ NEEDED = ["video_id", "clip_id", "path"]
 TASKS = dict(zip(LABELS, "MTAV", strict=True))
 SHORTEST = 1 / 30  # s, a frame of the clips that are cut
 FAULTS_SHOWN = 20
+LONGEST_SHOWN = 200  # characters of what a cell holds
 
 
 class ManifestError(UserError):
@@ -84,20 +85,31 @@ def check_rows(
     files: dict[str, bool] = {}
     for line in lines:
         row = line.cells
-        where = f"{path} line {line.number} ({row['video_id']}/{row['clip_id']})"
+        where = f"{path} line {line.number} ({_short(row['video_id'])}/{_short(row['clip_id'])})"
         faults += [f"{where}: {fault}" for fault in _row_faults(row, validator, label_range)]
         first = seen.setdefault((row["video_id"], row["clip_id"]), line.number)
         if first != line.number:
             faults.append(f"{where}: duplicate of line {first}; give each clip of a video its own clip_id")
         source = row["path"]
         if source not in files:
-            files[source] = source in made or ("\0" not in source and Path(source).is_file())
+            files[source] = source in made or _is_file(source)
         if source and not files[source]:
-            faults.append(f"{where}: path: no such file '{source}'; correct the path or put the video there")
+            faults.append(f"{where}: path: no such file '{_short(source)}'; correct the path or put the video there")
     if faults:
         more = f"\n... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         shown = "\n".join(map(_printable, faults[:FAULTS_SHOWN]))
         raise ManifestError(f"{len(faults)} fault(s) in the manifest:\n{shown}{more}")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _printable(fault: str) -> str:
@@ -159,7 +171,7 @@ def rows_of_video(path: str | Path, video_id: str) -> pd.DataFrame:
 def _row_faults(row: dict, validator: jsonschema.Draft202012Validator, label_range: tuple[float, float]) -> list[str]:
     cells = {name: _cell(name, value) for name, value in row.items()}
     errors = sorted(validator.iter_errors(cells), key=lambda error: list(error.absolute_path))
-    reasons = ["it is empty" if error.instance is None else error.cause or error.message for error in errors]
+    reasons = ["it is empty" if error.instance is None else _short(str(error.cause or error.message)) for error in errors]
     faults = [f"{e.absolute_path[0]}: {reason}; {e.schema['cure']}" for e, reason in zip(errors, reasons, strict=True)]
     if faults:
         return faults

@@ -12,6 +12,7 @@ from pipeline.command import UserError
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 SPREADSHEETS = {b"PK\x03\x04": "xlsx or ods", b"\xd0\xcf\x11\xe0": "xls"}
 SAVE = "save the table as 'CSV UTF-8'"
+csv.field_size_limit(2**31 - 1)  # a long text is told of where texts are read
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -87,6 +88,8 @@ def _columns(path: str | Path, cells: list[str]) -> list[str]:
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(columns) == 1 and mark in columns[0]:
             raise UserError(f"{path}: its cells are separated by {name}; {SAVE} with commas")
+    if columns.count("") > 1:
+        raise UserError(f"{path}: columns without a name; its first line must hold the name of each column")
     for column in columns:
         if columns.count(column) > 1:
             raise UserError(f"{path}: two columns are called '{column}'; rename or remove one")

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from models.attention import TransformerLayer, with_positions
 from models.contrast import Companions, contrastive_loss
-from models.metrics import CUTS_5, classes
 from models.system import TASK_MODALITY, Batch, Clips, Sequences, System, require_modalities
 from models.text_encoder import FineTuningConfig, TextEncoder, fine_tuning_groups
 
@@ -41,6 +40,7 @@ class ConFEDEConfig(FineTuningConfig):
     contrastive_weight: float  # beta_cl of equation 18; 0: no clip is compared with others
     unimodal_weight: float  # beta_uni of equation 18; 0: no unimodal predictions
     temperature: float = 0.5  # tau of equation 8
+    contrast_reduction: str = "mean"  # over an anchor's positive pairs; 'sum' as equation 8 is printed
     candidates: int = 10  # clips that companions are drawn from, see `models.contrast.Companions`
     ranking_epochs: int = 10  # epochs between two rankings of the clips by similarity
 
@@ -49,6 +49,8 @@ class ConFEDEConfig(FineTuningConfig):
         require_modalities("encoder_epochs", self.encoder_epochs)
         if self.freeze_encoders and not all(self.encoder_epochs.values()):
             raise ValueError("key 'freeze_encoders': an encoder with 0 'encoder_epochs' would never learn; give it some")
+        if self.contrast_reduction not in ("mean", "sum"):
+            raise ValueError(f"key 'contrast_reduction': '{self.contrast_reduction}' is neither 'mean' nor 'sum'")
         if self.frame_width % self.frame_heads or self.frame_width % 2:
             raise ValueError(f"key 'frame_width': {self.frame_width} is not an even multiple of {self.frame_heads} heads")
         if self.candidates < 2 or self.ranking_epochs < 1:
@@ -196,7 +198,8 @@ class ConFEDE(System):
         # Clips that take part more than once were encoded once: `wanted` is ascending, so that rows can be looked up.
         anchors = torch.as_tensor(np.searchsorted(wanted, indices), device=close.device)
         rows = np.where(companions >= 0, np.searchsorted(wanted, companions), -1)
-        contrast = contrastive_loss(close, far, anchors, torch.as_tensor(rows, device=close.device), self.config.temperature)
+        rows = torch.as_tensor(rows, device=close.device)
+        contrast = contrastive_loss(close, far, anchors, rows, self.config.temperature, self.config.contrast_reduction)
         loss = self.loss(self.predict(close[anchors], far[anchors]), clips.batch_labels(indices))
         return loss + self.config.contrastive_weight * contrast
 
@@ -238,8 +241,8 @@ class ConFEDE(System):
         if self.config.contrastive_weight and later >= 0 and later % self.config.ranking_epochs == 0:
             vectors = self.frozen_vectors or self.corpus_vectors(clips, self.train_clips)
             labels = clips.batch_labels(self.train_clips)["M"].cpu().numpy()
-            cuts = tuple(cut * self.label_range[1] for cut in CUTS_5)  # labels between two cuts count as the same
-            kinds = np.where(np.isnan(labels), -1, classes(np.nan_to_num(labels), cuts))
+            _, kinds = np.unique(np.round(np.nan_to_num(labels), 4), return_inverse=True)
+            kinds = np.where(np.isnan(labels), -1, kinds)
             joined = torch.cat([vectors[task] for task in UNIMODAL_TASKS], dim=1)
             self.companions = Companions(self.train_clips, joined, kinds, self.config.candidates)
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NEIGHBOURS = 2  # similar clips of an anchor's class: N of equation 2
-NEAR_OUTLIERS = 2  # clips of other classes that are similar nevertheless: O of equation 3, with ...
-FAR_OUTLIERS = 2  # ... clips of other classes that are dissimilar
+NEIGHBOURS = 2  # similar clips of an anchor's label: N of equation 2
+NEAR_OUTLIERS = 2  # clips of other labels that are similar nevertheless: O of equation 3, with ...
+FAR_OUTLIERS = 2  # ... clips of other labels that are dissimilar
 COMPANIONS = NEIGHBOURS + NEAR_OUTLIERS + FAR_OUTLIERS
 ANCHOR_ROWS = 1024  # rows of the similarity matrix that are in memory at a time
 
@@ -20,8 +20,8 @@ ANCHOR_ROWS = 1024  # rows of the similarity matrix that are in memory at a time
 class Companions:
     """The clips that each clip of the train split may be compared with, and a random choice among them.
 
-    'The same label' (section 3.3) is read as the same class, as two clips seldom have the very same intensity. The paper
-    leaves open what a high score is: here it is one of the `candidates` highest of the anchor.
+    Similar are those with the very same label (section 3.3). The paper leaves open what a high score is: here it is one of
+    the `candidates` highest of the anchor.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ class Companions:
     vectors : Tensor [shape=(n, D)]
         [T; V; A] of each clip (equation 1).
     classes : np.ndarray [shape=(n,)]
-        Class of each clip's label; -1: no label, so that the clip is nobody's companion and has none.
+        The same number for the same label; -1: no label, so that the clip is nobody's companion and has none.
     candidates : int
         Clips that each of the three random choices draws from.
 
     Attributes
     ----------
     similar, near, far : np.ndarray [shape=(n, candidates)]
-        Indices in the corpus of an anchor's closest clips of its class, and of the closest and the farthest of all others;
+        Indices in the corpus of an anchor's closest clips of its label, and of the closest and the farthest of all others;
         -1 where the split has no further one.
     """
 
@@ -53,7 +53,7 @@ class Companions:
             oneself = anchors[:, None] == np.arange(len(clips))
             similar, count = _descending(scores, labelled & same & ~oneself)
             other, other_count = _descending(scores, labelled & ~same)
-            # Of few clips in other classes the closer half may be drawn as near, the rest as far: none twice.
+            # Of few clips of other labels the closer half may be drawn as near, the rest as far: none twice.
             near = _take(other, np.arange(candidates), -(-other_count // 2))
             far = _take(other, other_count[:, None] - 1 - np.arange(candidates), other_count // 2)
             blocks.append([_take(similar, np.arange(candidates), count), near, far])
@@ -107,11 +107,14 @@ def nt_xent(similarity: Tensor, positive: Tensor, present: Tensor, temperature: 
     return surprise.masked_fill(~(positive & present), 0.0).sum(-1)
 
 
-def contrastive_loss(close: Tensor, far: Tensor, anchors: Tensor, companions: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(
+    close: Tensor, far: Tensor, anchors: Tensor, companions: Tensor, temperature: float, reduction: str = "sum"
+) -> Tensor:
     """Equations 2-8 and 17: the mean over the anchors of l_cl.
 
-    The denominator of a pair (a, p) has the pairs of all of P and N whose first vector is a. As equation 4 prints it, an
-    anchor's audio is pulled to its vision, that of a companion to its text.
+    The denominator of a pair (a, p) has the pairs of all of P and N whose first vector is a. An anchor's vision and audio are
+    both pulled to its text, as the prose of section 3.3 and the public code of SFTTR and ConFEDE have it; equation 4 prints
+    (C_V, C_A) for the second of them.
 
     Parameters
     ----------
@@ -123,36 +126,33 @@ def contrastive_loss(close: Tensor, far: Tensor, anchors: Tensor, companions: Te
         Rows of each anchor's companions, the neighbours first; -1: absent.
     temperature : float
         tau.
+    reduction : 'sum' or 'mean'
+        Over an anchor's positive pairs, of which there are 20 if no companion is absent: 'sum' as equation 8 is printed,
+        'mean' as in the public code of SFTTR, with which the published rows were made.
     """
     close, far = F.normalize(close, dim=-1), F.normalize(far, dim=-1)
     present = companions >= 0
     rows = companions.clamp_min(0)
-    # Within each clip (equations 4 and 5); the first vector is C_T but for vision_audio.
+    # Within each clip (equations 4 and 5); the first vector is C_T.
+    text_close = (close[:, :1] * close[:, 1:]).sum(-1)  # [U, 2]
     text_far = (close[:, :1] * far).sum(-1)  # [U, 3]
-    text_vision = (close[:, 0] * close[:, 1]).sum(-1, keepdim=True)  # [U, 1]
-    text_audio = (close[:, 0] * close[:, 2]).sum(-1, keepdim=True)
-    vision_audio = (close[:, 1] * close[:, 2]).sum(-1, keepdim=True)
-    within = torch.cat([text_vision, text_audio, text_far], dim=1)
+    within = torch.cat([text_close, text_far], dim=1)
     within_loss = nt_xent(within, _positive(2, 3, within), torch.ones_like(within, dtype=torch.bool), temperature)
     # Across clips (equations 2 and 3): C_m of the anchor with C_m of its companions.
     across = torch.einsum("bmd,bjmd->mbj", close[anchors], close[rows])
     neighbour = _positive(NEIGHBOURS, COMPANIONS - NEIGHBOURS, across[0])
     always = torch.ones_like(present[:, :1])
     text = nt_xent(
-        torch.cat([text_vision[anchors], across[0], text_far[anchors]], dim=1),
-        torch.cat([always, neighbour, ~always.expand(-1, 3)], dim=1),
-        torch.cat([always, present, always.expand(-1, 3)], dim=1),
+        torch.cat([within[anchors, :2], across[0], within[anchors, 2:]], dim=1),
+        torch.cat([always.expand(-1, 2), neighbour, ~always.expand(-1, 3)], dim=1),
+        torch.cat([always.expand(-1, 2), present, always.expand(-1, 3)], dim=1),
         temperature,
     )
-    vision = nt_xent(
-        torch.cat([vision_audio[anchors], across[1]], dim=1),
-        torch.cat([always, neighbour], dim=1),
-        torch.cat([always, present], dim=1),
-        temperature,
-    )
-    audio = nt_xent(across[2], neighbour, present, temperature)
-    companion_loss = within_loss[rows].masked_fill(~present, 0.0).sum(1)
-    return (text + vision + audio + companion_loss).mean()
+    vision, audio = (nt_xent(across[place], neighbour, present, temperature) for place in (1, 2))
+    total = text + vision + audio + within_loss[rows].masked_fill(~present, 0.0).sum(1)
+    if reduction == "mean":
+        total = total / (2 + 2 * present.sum(1) + 3 * present[:, :NEIGHBOURS].sum(1))
+    return total.mean()
 
 
 def _positive(positives: int, negatives: int, like: Tensor) -> Tensor:

@@ -40,13 +40,13 @@ def test_without_any_pair_loss_and_gradient_are_zero():
 
 
 def loss_pair_by_pair(close, far, anchor, companions, temperature):
-    """Equations 2-8 for one anchor, as they are written."""
+    """Equations 2-8 for one anchor: the sum over its positive pairs, and how many these are."""
     T, V, A = range(3)
     neighbours = [j for j in companions[:NEIGHBOURS] if j >= 0]
     outliers = [k for k in companions[NEIGHBOURS:] if k >= 0]
     positive = [(("C", m, anchor), ("C", m, j)) for m in (T, V, A) for j in neighbours]
     negative = [(("C", m, anchor), ("C", m, k)) for m in (T, V, A) for k in outliers]
-    positive += [(("C", T, anchor), ("C", V, anchor)), (("C", V, anchor), ("C", A, anchor))]
+    positive += [(("C", T, anchor), ("C", V, anchor)), (("C", T, anchor), ("C", A, anchor))]
     positive += [(("C", T, j), ("C", m, j)) for m in (V, A) for j in neighbours + outliers]
     negative += [(("C", T, i), ("F", m, i)) for m in (T, V, A) for i in [anchor, *neighbours, *outliers]]
 
@@ -57,7 +57,7 @@ def loss_pair_by_pair(close, far, anchor, companions, temperature):
     total = 0.0
     for pair in positive:
         total -= math.log(exponential(pair) / sum(exponential(other) for other in positive + negative if other[0] == pair[0]))
-    return total
+    return total, len(positive)
 
 
 def test_contrastive_loss_is_that_of_the_equations():
@@ -67,7 +67,10 @@ def test_contrastive_loss_is_that_of_the_equations():
     companions = [[1, 2, 3, 5, 6, 8], [7, -1, 2, -1, 5, 4], [-1, -1, -1, -1, -1, -1]]
     expected = [loss_pair_by_pair(close, far, a, c, 0.5) for a, c in zip(anchors, companions, strict=True)]
     loss = contrastive_loss(close, far, torch.tensor(anchors), torch.tensor(companions), 0.5)
-    assert loss.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
+    assert loss.item() == pytest.approx(sum(total for total, _ in expected) / 3, rel=1e-5)
+    loss = contrastive_loss(close, far, torch.tensor(anchors), torch.tensor(companions), 0.5, "mean")
+    assert loss.item() == pytest.approx(sum(total / count for total, count in expected) / 3, rel=1e-5)
+    assert expected[0][1] == 20
 
 
 def test_a_closer_text_and_farther_rest_lower_the_loss():

@@ -2,6 +2,7 @@
 # make test     the tests
 # make report   all tables and figures, and report.html, a page that shows them (CONFIG=config/ci.yaml for another corpus)
 # make docs     the documentation as a site, build/site/index.html
+# make faults   the workflow killed a hundred times, at random, and every byte compared (half an hour)
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # make hostile  some 300 bad files, and what is said of each
 # Each sets up .venv first, if it is not there or the requirements have changed.
@@ -10,7 +11,7 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test report docs containers hostile setup lint ci
+.PHONY: table2 test report docs containers hostile faults setup lint ci
 
 setup: .venv/installed
 
@@ -34,6 +35,9 @@ report: setup
 docs: setup
 	$(BIN)/pip install --quiet --requirement requirements-docs.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+faults: setup
+	$(BIN)/python -m tests.faults.kill
 
 containers: setup
 	$(BIN)/python -m tests.containers.film

@@ -1,8 +1,7 @@
-"""Known answers of Graph-MFN: its graph and its cells."""
+"""Known answers of Graph-MFN: its graph and its steps."""
 
 import pytest
 import torch
-from torch import nn
 
 from models.graph_mfn import (
     EDGES,
@@ -12,8 +11,6 @@ from models.graph_mfn import (
     GraphMFN,
     GraphMFNConfig,
     in_place,
-    lstm_gates,
-    recurrence,
     step_before,
 )
 from models.system import MODALITIES, Sequences
@@ -24,9 +21,9 @@ LENGTHS = {"text": 4, "audio": 6, "vision": 5}
 
 def make_system(**changes):
     torch.manual_seed(0)
-    values = {"hidden": {"text": 6, "audio": 3, "vision": 5}, "memory": 4, "vertex": 7, "graph_hidden": 8}
+    values = {"hidden": {"text": 6, "audio": 3, "vision": 5}, "memory": 4, "vertex": 7, "update_hidden": 8}
     values |= {"retain_hidden": 3, "write_hidden": 4, "output_hidden": 5}
-    dropout = {"graph_dropout": 0.0, "retain_dropout": 0.0, "write_dropout": 0.0, "output_dropout": 0.0}
+    dropout = {"update_dropout": 0.0, "retain_dropout": 0.0, "write_dropout": 0.0, "output_dropout": 0.0}
     return GraphMFN(GraphMFNConfig(**values | dropout | changes, batch_size=2, learning_rate=0.01), WIDTHS, LENGTHS)
 
 
@@ -39,23 +36,24 @@ def test_edges_lead_from_a_subset_to_those_that_hold_it_and_to_the_output():
 
 def test_closed_edges_pass_nothing():
     torch.manual_seed(0)
-    graph = DynamicFusionGraph({"text": 2, "audio": 3, "vision": 4}, vertex=5, hidden=6, dropout=0.0)
+    graph = DynamicFusionGraph({"text": 2, "audio": 3, "vision": 4}, vertex=5)
     singles = {"text": torch.randn(7, 2), "audio": torch.randn(7, 3), "vision": torch.randn(7, 4)}
     assert graph(singles).shape == (7, 5)
     assert not torch.allclose(graph(singles)[0], graph(singles)[1])
     with torch.no_grad():
-        graph.efficacies[-1].bias.fill_(-200.0)
-        expected = graph.networks["output"](torch.zeros(1, 2 + 3 + 4 + 4 * 5))
-        assert torch.equal(graph(singles), expected.expand(7, 5))
+        graph.efficacies[-1].weight.zero_()
+        graph.efficacies[-1].bias.zero_()
+        expected = graph.maps["output"](torch.zeros(1, 2 + 3 + 4 + 4 * 5))
+        assert torch.allclose(graph(singles), expected.expand(7, 5), atol=1e-6)
 
 
 def test_one_open_path_carries_its_modality_alone():
     torch.manual_seed(0)
-    graph = DynamicFusionGraph({"text": 2, "audio": 2, "vision": 2}, vertex=3, hidden=6, dropout=0.0)
+    graph = DynamicFusionGraph({"text": 2, "audio": 2, "vision": 2}, vertex=3)
     opened = {(("audio",), ("audio", "vision")), (("audio", "vision"), OUTPUT)}
     with torch.no_grad():
         graph.efficacies[-1].weight.zero_()
-        graph.efficacies[-1].bias[:] = torch.tensor([200.0 if edge in opened else -200.0 for edge in EDGES])
+        graph.efficacies[-1].bias[:] = torch.tensor([float(edge in opened) for edge in EDGES])
     singles = {modality: torch.randn(1, 2, requires_grad=True) for modality in MODALITIES}
     graph(singles).sum().backward()
     assert singles["audio"].grad.any()
@@ -63,32 +61,8 @@ def test_one_open_path_carries_its_modality_alone():
     assert not singles["vision"].grad.any()
 
 
-def test_recurrence_by_hand():
-    kept, added = torch.tensor([[[0.5], [0.5], [2.0]]]), torch.tensor([[[4.0], [1.0], [0.0]]])
-    assert recurrence(kept, added).flatten().tolist() == [4.0, 3.0, 6.0]
-
-
-def test_cells_are_those_of_the_lstm():
-    torch.manual_seed(0)
-    lstm, values = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 6, 3)
-    hidden, (_, last) = lstm(values)
-    kept, added = lstm_gates(lstm, values.flatten(0, 1), step_before(hidden).flatten(0, 1))
-    cells = recurrence(kept.unflatten(0, (2, 6)), added.unflatten(0, (2, 6)))
-    assert torch.allclose(cells[:, -1], last[0], atol=1e-6)
-    for steps in range(1, 6):
-        assert torch.allclose(cells[:, steps - 1], lstm(values[:, :steps])[1][1][0], atol=1e-6)
-
-
-def test_gradients_of_the_cells_are_those_of_the_lstm():
-    torch.manual_seed(0)
-    lstm, values = nn.LSTM(3, 4, batch_first=True).double(), torch.randn(2, 6, 3, dtype=torch.float64)
-    lstm(values)[1][1].square().sum().backward()
-    expected = [parameter.grad.clone() for parameter in lstm.parameters()]
-    lstm.zero_grad()
-    gates = lstm_gates(lstm, values.flatten(0, 1), step_before(lstm(values)[0]).flatten(0, 1))
-    recurrence(*(gate.unflatten(0, (2, 6)) for gate in gates))[:, -1].square().sum().backward()
-    for parameter, gradient in zip(lstm.parameters(), expected, strict=True):
-        assert torch.allclose(parameter.grad, gradient, atol=1e-10)
+def test_the_step_before_the_first_is_zero():
+    assert step_before(torch.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist() == [0.0, 1.0, 2.0]
 
 
 def test_true_steps_return_to_their_place():

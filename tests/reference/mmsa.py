@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import load_system
+from models.graph_mfn import OUTPUT, SOURCES
 from models.system import MODALITIES, System, build_config
 from tests.reference.rule import LENGTH, WIDTHS
 
@@ -53,6 +54,9 @@ def build(folder: Path, reference: Reference) -> nn.Module:
         sys.modules[name] = package
     of_system = importlib.import_module(f"MMSA.models.{module}")
     network = getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **reference.arguments))
+    for module in network.children():  # the graph keeps its networks in a plain dict, which torch does not look into
+        for key, inner in getattr(module, "networks", {}).items():
+            module.add_module("networks_" + "_".join(ORDER[i] for i in key), inner)
     if reference.taken_out:
         setattr(network, reference.taken_out, nn.Identity())
     return network
@@ -175,12 +179,41 @@ def multimodal_transformer() -> Weights:
     return pairs
 
 
+def graph() -> Weights:
+    """Our gates have what they see and what they recall apart; together they are MMSA's first layer."""
+    letters = dict(zip(MODALITIES, "lav", strict=True))
+    pairs = []
+    for name, letter in letters.items():
+        pairs += [
+            (f"lstms.{name}.{kind}_l0", f"lstm_{letter}.{kind}", same)
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        pairs += linear(f"windows.{name}", f"{letter}_transform")
+    for number in (0, 1, 2):
+        theirs = ("0", "1.0", "2")[number]
+        pairs += linear(f"graph.efficacies.{number}", f"graph_mfn.efficacy_model.{theirs}")
+    for target in SOURCES:
+        network = "t_network" if target == OUTPUT else f"networks_{'_'.join(target)}"
+        pairs += linear(f"graph.maps.{'_'.join(target)}.0", f"graph_mfn.{network}.0")
+        pairs += linear(f"graph.maps.{'_'.join(target)}.1", f"graph_mfn.{network}.1.0")
+    pairs += linear("update.0", "att2_fc1") + linear("update.3", "att2_fc2")
+    for gate, theirs in (("retain", "gamma1"), ("write", "gamma2")):
+        pairs.append((f"{gate}.seen.weight", f"{theirs}_fc1.weight[:{VERTEX}]", same))
+        pairs.append((f"{gate}.recalled.weight", f"{theirs}_fc1.weight[{VERTEX}:]", same))
+        pairs.append((f"{gate}.seen.bias", f"{theirs}_fc1.bias", same))
+        pairs += linear(f"{gate}.open.2", f"{theirs}_fc2")
+    return pairs + linear("output.0", "out_fc1") + linear("output.3", "out_fc2")
+
+
 def part(values: dict[str, Tensor], name: str) -> Tensor:
-    """A tensor by its name, or a third of it if the name ends with [i]."""
+    """A tensor by its name; a third of it if the name ends with [i], its columns before or from i with [:i] or [i:]."""
     if not name.endswith("]"):
         return values[name]
     whole, _, place = name[:-1].partition("[")
-    return values[whole].chunk(3)[int(place)]
+    if ":" not in place:
+        return values[whole].chunk(3)[int(place)]
+    before, after = (int(number) if number else None for number in place.split(":"))
+    return values[whole][:, before:after]
 
 
 def sizes(dropouts: int, **others: object) -> dict:
@@ -206,7 +239,7 @@ LOW_RANK = {"hidden": {**HIDDEN, "text": 2 * OUT}, "rank": RANK, "factor_learnin
 LOW_RANK_SIZES = {"hidden_dims": [2 * OUT, HIDDEN["audio"], HIDDEN["vision"]], "rank": RANK}
 SHAPE = {"shapes": NETWORK, "drop": 0.0}
 PARTS = ("attention", "update", "retain", "write", "output")
-HEADS_OF_ATTENTION, WIDTH = 2, 8
+HEADS_OF_ATTENTION, WIDTH, VERTEX = 2, 8, 9
 REFERENCES = {
     "ef_lstm": Reference(
         {"hidden": 6, "layers": 2, "dropout": 0.0, "alignment": "avg_pool"},
@@ -225,6 +258,14 @@ REFERENCES = {
         | {f"{what}_dropout": 0.0 for what in ("attn", "relu", "embed", "res", "output", "text")}
         | {"attn_dropout_a": 0.0, "attn_dropout_v": 0.0, "use_bert": False, "attn_mask": False},
         multimodal_transformer, False,
+    ),
+    "graph_mfn": Reference(
+        {"hidden": HIDDEN, "memory": MEMORY, "alignment": "avg_pool", "vertex": VERTEX}
+        | {f"{name}_{what}": value for name in PARTS[1:] for what, value in (("hidden", NETWORK), ("dropout", 0.0))},
+        "singleTask.Graph_MFN",
+        sizes(0, memsize=MEMORY, inner_node_dim=VERTEX, device="cpu")
+        | {f"{name}Config": SHAPE for name in ("NN", "gamma1", "gamma2", "out")},
+        graph, False,
     ),
     "lf_dnn": Reference(BASE | FUSED, "singleTask.LF_DNN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), concatenation, True),
     "mlf_dnn": Reference(

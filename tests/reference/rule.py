@@ -14,7 +14,9 @@ def fill(system: nn.Module) -> None:
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for _, parameter in sorted(system.named_parameters()):
-            parameter.copy_(torch.rand(parameter.shape, generator=random) - 0.4)
+            numbers = torch.rand(parameter.shape, generator=random) - 0.4
+            # Wide layers would drive the gates into their flat ends, where gradients are all rounding.
+            parameter.copy_(numbers * 3 / max(2, parameter.shape[-1] if parameter.dim() > 1 else 2) ** 0.5)
 
 
 def frames() -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Digests of model files, to record which weights made a feature."""
+"""Digests of files, to record which weights made a feature, and to know a file again."""
 
 import hashlib
 from pathlib import Path

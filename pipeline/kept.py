@@ -11,20 +11,15 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from features.hashing import sha256_of
 from pipeline.io import remove, replacing
 
 KEY = "key.json"
 
 
-def file_digest(path: str | Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def key_of(values: dict, files: Iterable[str | Path]) -> str:
     """Digest of plain values and of the contents of files."""
-    parts = [json.dumps(values, sort_keys=True, ensure_ascii=False, default=str), *map(file_digest, files)]
+    parts = [json.dumps(values, sort_keys=True, ensure_ascii=False, default=str), *map(sha256_of, files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -35,7 +30,7 @@ def keep(folder: Path, kept: Path, key: str) -> None:
         temporary.mkdir()
         for name in names:
             _link(folder / name, temporary / name)
-        content = {"key": key, "files": {name: file_digest(folder / name) for name in names}}
+        content = {"key": key, "files": {name: sha256_of(folder / name) for name in names}}
         (temporary / KEY).write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -43,7 +38,7 @@ def take(kept: Path, folder: Path, key: str) -> bool:
     """Put what was kept with `key` at `folder`; False if there is nothing, or if it is no longer what was kept."""
     try:
         content = json.loads((kept / KEY).read_text(encoding="utf-8"))
-        if content["key"] != key or any(file_digest(kept / name) != digest for name, digest in content["files"].items()):
+        if content["key"] != key or any(sha256_of(kept / name) != digest for name, digest in content["files"].items()):
             return False
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -8,7 +8,6 @@
 It holds numbers and names alone: nothing in it can run code. The text encoder is not in it, its name and sha256 are.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
+from features.hashing import sha256_of
 from models import SYSTEMS
 from models.system import MODALITIES
 from pipeline.command import UserError
@@ -63,12 +63,6 @@ def weights_file(seed: int) -> str:
     return f"seed_{seed}.safetensors"
 
 
-def digest_of(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_description(folder: Path, model: Model) -> None:
     """Write model.json."""
     text = json.dumps({"format": FORMAT, **asdict(model)}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -102,7 +96,7 @@ def read_model(folder: Path) -> Model:
     if model.system not in SYSTEMS:
         raise UserError(f"{folder}: system '{model.system}' is unknown here; there are {', '.join(SYSTEMS)}")
     for name in (STATISTICS, *map(weights_file, seeds)):
-        if not (folder / name).is_file() or digest_of(folder / name) != model.sha256.get(name):
+        if not (folder / name).is_file() or sha256_of(folder / name) != model.sha256.get(name):
             raise UserError(f"{folder}: {name} is missing or not the one that was packed; copy the folder again")
     return model
 

@@ -14,11 +14,12 @@ import h5py
 import numpy as np
 from safetensors.numpy import save
 
+from features.hashing import sha256_of
 from models.system import MODALITIES
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
 from pipeline.model_card import model_card
-from pipeline.model_folder import STATISTICS, Model, digest_of, weights_file, write_description
+from pipeline.model_folder import STATISTICS, Model, weights_file, write_description
 from pipeline.runs import read_metrics, read_predictions, read_run_config
 from pipeline.store import attributes_of, open_dataset
 
@@ -83,7 +84,7 @@ def pack(runs: Path, dataset: Path, seeds: list[int], folder: Path) -> Model:
         seeds=seeds,
         metrics={seed: {split: scores[split] for split in ("valid", "test")} for seed, scores in metrics.items()},
         versions=json.loads((runs / str(seeds[0]) / "versions.json").read_text(encoding="utf-8")),
-        sha256={name: digest_of(folder / name) for name in (STATISTICS, *map(weights_file, seeds))},
+        sha256={name: sha256_of(folder / name) for name in (STATISTICS, *map(weights_file, seeds))},
         **known,
     )
     write_description(folder, model)

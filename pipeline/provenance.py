@@ -16,10 +16,10 @@ import platform
 import subprocess
 from pathlib import Path
 
+from features.hashing import sha256_of
 from models.system import MODALITIES
 from pipeline.command import UserError, run_command
 from pipeline.io import replacing
-from pipeline.model_folder import digest_of
 from pipeline.store import attributes_of, open_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -66,7 +66,7 @@ def provenance(config: dict, manifest: Path | None, dataset: Path) -> dict:
     with open_dataset(dataset) as file:
         made = {name: attributes_of(file[name]) for name in MODALITIES if "extractor" in file[name].attrs}
         corpus = str(file.attrs["corpus"])
-    digests = {"dataset": digest_of(dataset)} | ({"manifest": digest_of(manifest)} if manifest else {})
+    digests = {"dataset": sha256_of(dataset)} | ({"manifest": sha256_of(manifest)} if manifest else {})
     return {
         "corpus": corpus,
         "configuration": config,

@@ -77,8 +77,9 @@ def explain_video(
         success = features["vision"].extras["success"].astype(bool)
         panels = drawn(reasons) + audio_panels(features["audio"], stores["audio"].attributes, wav)
         shown = {"seconds": seconds, "sheet": tiles, "without_face": spans(~success, rate), "panels": panels}
-        found.append({"clip_id": clip.clip_id, **plain(reasons)})
-        details.append([clip.clip_id, shown | {"reasons": plain(reasons)}])
+        values = plain(reasons)
+        found.append({"clip_id": clip.clip_id, **values})
+        details.append([clip.clip_id, shown | {"reasons": values}])
     lines = ",\n".join(as_json(one) for one in found)
     (output / "reasons.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     lines = ",\n".join(as_json(one) for one in details)

@@ -1,5 +1,6 @@
 """A trained system of a model folder (pipeline/model_folder.py), ready to predict: clips in, numbers of all its seeds out."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -89,11 +90,18 @@ class Predictor:
 
     def predict(self, clips: Clips) -> dict[str, np.ndarray]:
         """What each seed says of each clip: {task: float32 [shape=(seeds, clips)]}."""
-        dataset = self.dataset(clips)
-        if dataset.tokens is not None and self.config.frozen_layers:
-            dataset = dataset.with_token_states(self.system.encoder.frozen_states)
-        everything, found = np.arange(len(clips)), []
-        for weights in self.weights.values():
-            self.system.load_state_dict(weights, strict=False)
-            found.append(predict(self.system, dataset, everything))
-        return {task: np.stack([outputs[task].float().numpy() for outputs in found]) for task in found[0]}
+        return predict_with_each(self.system, self.weights.values(), self.dataset(clips))
+
+
+def predict_with_each(system: System, weights: Iterable[dict[str, torch.Tensor]], dataset: Dataset) -> dict[str, np.ndarray]:
+    """What a system says of all clips with the weights of each seed: {task: float32 [shape=(seeds, clips)]}.
+
+    One network serves all seeds: the frozen part of a text encoder is the same, and what it gives is computed once.
+    """
+    if dataset.tokens is not None and system.config.frozen_layers:
+        dataset = dataset.with_token_states(system.encoder.frozen_states)
+    everything, found = np.arange(len(dataset.mode)), []
+    for learned in weights:
+        system.load_state_dict(learned, strict=False)
+        found.append(predict(system, dataset, everything))
+    return {task: np.stack([outputs[task].float().numpy() for outputs in found]) for task in found[0]}

@@ -29,10 +29,11 @@ from models.system import MODALITIES, build_config
 from pipeline.command import UserError, run_command
 from pipeline.data import STANDARDISED, Dataset, read_dataset
 from pipeline.io import replacing
+from pipeline.predictor import predict_with_each
 from pipeline.run_folder import load_run
 from pipeline.runs import read_run_config
 from pipeline.store import open_dataset
-from pipeline.train import fit_estimator, pooled_inputs, predict
+from pipeline.train import fit_estimator, pooled_inputs
 
 STRENGTHS = {"text": (0.1, 0.25, 0.5), "audio": (0.5, 1.0, 2.0), "vision": (0.5, 1.0, 2.0)}
 SEED = 0
@@ -118,17 +119,7 @@ def network(runs: Path, seeds: list[int], dataset_path: Path, encoder: str) -> t
     """The data set as a network reads it, with all frames, and the networks of the seeds."""
     system, dataset = load_run(runs / str(seeds[0]), dataset_path, encoder, all_frames=True)
     weights = [load_file(runs / str(seed) / "model.safetensors") for seed in seeds]
-
-    def outputs(changed: Dataset) -> dict[str, np.ndarray]:
-        if changed.tokens is not None and system.config.frozen_layers:
-            changed = changed.with_token_states(system.encoder.frozen_states)
-        found = []
-        for learned in weights:
-            system.load_state_dict(learned, strict=False)
-            found.append(predict(system, changed, np.arange(len(changed.mode))))
-        return {task: np.stack([made[task].float().numpy() for made in found]) for task in found[0]}
-
-    return dataset, outputs
+    return dataset, lambda changed: predict_with_each(system, weights, changed)
 
 
 def estimator(name: str, values: dict, seeds: list[int], dataset_path: Path) -> tuple[Dataset, Outputs]:

@@ -6,15 +6,11 @@ def robustness_encoder(wildcards, input):
     return ["--encoder", encoder_name(wildcards, input)] if not FEATURES_FILE or fine_tunes(wildcards.run) else []
 
 
-def runs_folder(wildcards, input):
-    return Path(input.runs[0]).parent.parent
-
-
 rule robustness:
     """Measuring {wildcards.run} without modalities and with noise"""
     input:
         script="pipeline/robustness.py",
-        modules=TRAINING_MODULES,
+        modules=["pipeline/predictor.py", *TRAINING_MODULES],
         model=model_code,
         dataset="<build>/dataset.h5",
         runs=lambda wildcards: expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=SEEDS),
@@ -22,7 +18,7 @@ rule robustness:
     output:
         "<build>/robustness/{run}.csv",
     params:
-        runs=runs_folder,
+        runs=runs_root,
         seeds=SEEDS,
         encoder=robustness_encoder,
     log:

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.accuracy_action_units import above_the_diagonal
 from benchmarks.accuracy_scores import GOOD_LANDMARKS, Row
 from features.openface import AU_INTENSITIES
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 PANELS = ("found, %", "inner 51 points, %", "pose, degrees", "gaze, degrees", "AU correlation")
 Scores = dict[tuple[str, float], dict[str, float]]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from pipeline.store import read_store
+from pipeline.base.store import read_store
 
 
 def compare_pitch(video_id: str, build: Path, truth: Path) -> float:

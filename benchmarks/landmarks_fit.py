@@ -22,7 +22,7 @@ from demo.calibration import CALIBRATION_SEEDS, shots
 from demo.head import Head
 from features.landmarks import ARRAYS, JAW, MIRROR_OF_68, ONE_SIDE, SURFACE, turn_of
 from features.mesh import OUTER_EYE_CORNERS, FaceMesh
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 HEADS = 8
 MIXTURES = 60  # pictures of each head beside those of its sweeps

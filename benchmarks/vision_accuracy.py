@@ -35,7 +35,7 @@ from demo.build_shape_model import FIRST_SEED, HEADS
 from demo.calibration import CALIBRATION_SEEDS, EVALUATION_SEED
 from features.confidence import MINIMUM_CONFIDENCE
 from features.shape_model import load_shape_model
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 PAIRS = 4  # at most
 

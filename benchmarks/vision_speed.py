@@ -34,7 +34,7 @@ from demo.video import frame_count, render_frames, select_video
 from features.mesh import CROP_SIDE
 from features.openface import block_slice
 from features.vision import VisionModels, extract_vision
-from pipeline.media import ffmpeg_path
+from pipeline.sources.media import ffmpeg_path
 from pipeline.vision import VisionSettings, extract, read_frames
 
 WIDTH, HEIGHT = 640, 360

@@ -19,7 +19,7 @@ from demo.pose import similarity
 from features.landmarks import MIRROR_OF_68
 from features.openface import N_MODES
 from features.shape_model import ARRAYS
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 FIRST_SEED, HEADS, EXPRESSIONS = 100_000, 150, 20  # seeds apart from those of the demo corpus
 ROUNDS = 10  # of the Procrustes analysis

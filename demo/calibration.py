@@ -17,7 +17,7 @@ import numpy as np
 
 from demo.head import Frame, Head, paint_background
 from demo.mesh import base_name, unit_names
-from pipeline.media import ffmpeg_path
+from pipeline.sources.media import ffmpeg_path
 
 CALIBRATION_SEEDS = range(300_000, 300_072)  # speakers on whom constants of `features` were calibrated
 EVALUATION_SEED = 500_000  # the first of those who only judge them; 400,000 on served while the code was written

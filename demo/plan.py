@@ -18,7 +18,7 @@ import numpy as np
 from demo.labels import LABELS, draw_labels, draw_modes
 from demo.sentences import compose_sentence
 from demo.speech import SAMPLE_RATE, Prosody, speak
-from pipeline.io import replacing
+from pipeline.base.io import replacing
 
 # Clips start and end on tenths of a second: whole frames at 30 Hz and whole samples at 22,050 Hz.
 GRID = 0.1

@@ -25,8 +25,8 @@ from demo.animation import FRAME_RATE, Animation, animate
 from demo.head import Frame, Head
 from demo.plan import LEAD, ClipPlan, plan_corpus
 from demo.speech import SAMPLE_RATE, Phoneme, speak
-from pipeline.io import replacing
-from pipeline.media import ffmpeg_path
+from pipeline.base.io import replacing
+from pipeline.sources.media import ffmpeg_path
 
 WIDTH, HEIGHT = 320, 240
 _ENDING = 0.3  # seconds after the last clip

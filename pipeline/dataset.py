@@ -15,14 +15,13 @@ order of the manifest. It holds no padding; that happens in the batch. Layout:
     text/token_ids                                   int32 [tokens of all clips], rows as text/values, for fine-tuning
 
 Root attributes: corpus; label_low and label_high; encoder, the text encoder whose vocabulary the token ids are of. Those of
-each modality are the attributes of its feature files (`pipeline.store`), and `pooling`, how many frames of theirs are one.
+each modality are the attributes of its feature files (`pipeline.base.store`), and `pooling`, how many frames of theirs are one.
 
 An undefined value (a frame without a face) becomes the mean of the train split, and a clip without any frame gets one
 frame of means, so that after standardisation both are zero; `flags` tells which clips these are.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +32,12 @@ from tqdm import tqdm
 
 from features.pooling import mean_pool
 from features.statistics import mean_and_std
-from pipeline.clips import read_clips
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.manifest import LABELS, rows_of_all
-from pipeline.store import Store, StoreAttributes, put_attributes, read_store
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import Store, StoreAttributes, put_attributes, read_store
+from pipeline.runs.dataset_file import fill, write_attributes, write_clips
+from pipeline.sources.clip_table import read_clips
+from pipeline.sources.manifest_table import LABELS, rows_of_all
 
 MODALITIES = ("text", "audio", "vision")
 RATE_TOLERANCE = 1.01  # largest ratio of the frame rates of two videos
@@ -119,36 +119,6 @@ def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.
         group["token_ids"] = np.concatenate(modality.token_ids).astype(np.int32)
     put_attributes(group, modality.attributes)
     group.attrs["pooling"] = modality.pooling
-
-
-def fill(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Frames of a clip [shape=(frames, columns)] with the mean where one is undefined; without any, one frame of means."""
-    return np.where(np.isnan(values), mean, values) if len(values) else mean[None]
-
-
-def write_clips(
-    file: h5py.File,
-    columns: Mapping[str, Sequence[str]],
-    labels: np.ndarray,
-    flags: list[list[str]],
-    messages: list[list[str]],
-) -> None:
-    """Write all that there is of the clips apart from their features.
-
-    `columns` holds video_id, clip_id, mode and text, `labels` is float32 [clips, 4]: M, T, A, V, NaN where absent.
-    """
-    text = h5py.string_dtype()
-    for name in ("video_id", "clip_id", "mode", "text"):
-        file[f"clips/{name}"] = np.array(columns[name], dtype=text)
-    file["clips/flags"] = np.array([";".join(names) for names in flags], dtype=text)
-    file["clips/message"] = np.array([" ".join(sentences) for sentences in messages], dtype=text)
-    file["labels"] = labels
-
-
-def write_attributes(file: h5py.File, corpus: str, label_range: tuple[float, float], encoder: str) -> None:
-    """Write the root attributes."""
-    file.attrs["corpus"], file.attrs["encoder"] = corpus, encoder
-    file.attrs["label_low"], file.attrs["label_high"] = label_range
 
 
 def main() -> None:

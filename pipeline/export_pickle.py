@@ -14,12 +14,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipeline.command import run_command
-from pipeline.dataset import MODALITIES
-from pipeline.feature_file import SPLITS
+from models.system import MODALITIES
+from pipeline.base.command import run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import open_dataset
+from pipeline.exchange.feature_file import SPLITS
 from pipeline.import_pickle import LABEL_KEYS
-from pipeline.io import replacing
-from pipeline.store import open_dataset
 
 ANNOTATIONS = ("Negative", "Neutral", "Positive")
 

@@ -38,10 +38,10 @@ from features import align
 from features.openface import COLUMNS, block_slice
 from features.pose import rotation_matrix
 from features.py_feat import euler_of_rotation, from_py_feat, gaze_pitch_yaw
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.source import probe
-from pipeline.store import ClipFeatures, Store, read_store
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import ClipFeatures, Store, read_store
+from pipeline.sources.source import probe
 
 AU_COLUMNS = AU_LANDMARK_MAP["Feat"]
 OTHER_NAMES = {"AU43": "AU45"}  # py-feat's, ours

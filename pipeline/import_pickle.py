@@ -28,14 +28,14 @@ import h5py
 import numpy as np
 
 from features.statistics import mean_and_std
-from models.system import TASKS
-from pipeline.command import UserError, run_command
-from pipeline.dataset import MODALITIES, write_attributes, write_clips
-from pipeline.feature_file import SPLITS, FeatureFileError, check_splits, numbers, texts
-from pipeline.io import replacing
-from pipeline.names import check_text
-from pipeline.padding import Modality, Spans, spans_of
-from pipeline.unpickle import read_pickle
+from models.system import MODALITIES, TASKS
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.exchange.feature_file import SPLITS, FeatureFileError, check_splits, numbers, texts
+from pipeline.exchange.padding import Modality, Spans, spans_of
+from pipeline.exchange.unpickle import read_pickle
+from pipeline.runs.dataset_file import write_attributes, write_clips
+from pipeline.sources.names import check_text
 
 LABEL_KEYS = ("regression_labels", "regression_labels_T", "regression_labels_A", "regression_labels_V")
 EMPTY_FLAGS = {"text": "empty_text", "audio": "no_audio", "vision": "no_vision"}
@@ -263,7 +263,7 @@ def import_features(
     FeatureFileError
         If the file has not the format; see the module docstring.
     UnsafePickleError
-        If it is no plain pickle of arrays, see pipeline.unpickle.
+        If it is no plain pickle of arrays, see pipeline.exchange.unpickle.
     """
     with features.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

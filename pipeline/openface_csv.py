@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.command import run_command
-from pipeline.io import replacing
-from pipeline.store import ClipFeatures, read_store
+from pipeline.base.command import run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import ClipFeatures, read_store
 
 
 def openface_table(clip: ClipFeatures, columns: list[str], frame_rate: float) -> pd.DataFrame:

@@ -23,10 +23,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.openface import COLUMNS, UNITS
-from pipeline.command import UserError, run_command
-from pipeline.manifest import rows_of_video
-from pipeline.source import probe
-from pipeline.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.base.command import UserError, run_command
+from pipeline.base.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.sources.manifest_table import rows_of_video
+from pipeline.sources.source import probe
 
 LEADING = ["frame", "timestamp", "confidence", "success"]
 # What older versions of OpenFace do not write; a file without it is still of use.

@@ -1,4 +1,4 @@
-"""Pack the runs of a system, all its seeds, into a model folder that is complete in itself (pipeline/model_folder.py).
+"""Pack the runs of a system, all its seeds, into a model folder that is complete in itself (pipeline/runs/model_folder.py).
 
     python -m pipeline.pack build/runs/self_mm --output self_mm.model
 
@@ -16,12 +16,12 @@ from safetensors.numpy import save
 
 from features.hashing import sha256_of
 from models.system import MODALITIES
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.model_card import model_card
-from pipeline.model_folder import STATISTICS, Model, weights_file, write_description
-from pipeline.runs import read_metrics, read_predictions, read_run_config
-from pipeline.store import attributes_of, open_dataset
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import attributes_of, open_dataset
+from pipeline.runs.model_card import model_card
+from pipeline.runs.model_folder import STATISTICS, Model, weights_file, write_description
+from pipeline.runs.read_back import read_metrics, read_predictions, read_run_config
 
 
 def seeds_of(runs: Path) -> list[int]:

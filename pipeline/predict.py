@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.base.command import UserError, run_command
 from pipeline.clip_features import FeatureMaker, encoder_of, timed
-from pipeline.command import UserError, run_command
-from pipeline.manifest import NEEDED, read_manifest
-from pipeline.model_folder import read_model
-from pipeline.names import check_name
 from pipeline.pack import dataset_of, pack, seeds_of
 from pipeline.predictions import NewClips, predict_new_clips, read_new_clips
-from pipeline.predictor import Predictor
+from pipeline.runs.model_folder import read_model
+from pipeline.runs.predictor import Predictor
+from pipeline.sources.manifest_table import NEEDED, read_manifest
+from pipeline.sources.names import check_name
 
 CLIP_ID = "0001"
 

@@ -20,13 +20,13 @@ import pandas as pd
 
 from models.metrics import class_name
 from models.system import MODALITIES, TASKS
-from pipeline.clips import read_clips
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.manifest import rows_of_all
-from pipeline.model_folder import Model, check_features, other_versions
-from pipeline.predictor import Clips, Predictor
-from pipeline.store import read_store
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import read_store
+from pipeline.runs.model_folder import Model, check_features, other_versions
+from pipeline.runs.predictor import Clips, Predictor
+from pipeline.sources.clip_table import read_clips
+from pipeline.sources.manifest_table import rows_of_all
 
 
 @dataclass

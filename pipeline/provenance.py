@@ -18,9 +18,9 @@ from pathlib import Path
 
 from features.hashing import sha256_of
 from models.system import MODALITIES
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.store import attributes_of, open_dataset
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.base.store import attributes_of, open_dataset
 
 ROOT = Path(__file__).parents[1]
 DECISIVE = ("corpus", "configuration", "commit", "versions", "sha256", "weights")  # what the bytes of a result depend on

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 
 from features.text import PRECISIONS, Encoder
-from pipeline.command import run_command
-from pipeline.manifest import rows_of_video
-from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.base.command import run_command
+from pipeline.base.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.sources.manifest_table import rows_of_video
 
 
 def extract_clips(rows: pd.DataFrame, encoder: Encoder, batch_size: int) -> Iterator[tuple[str, ClipFeatures]]:

@@ -3,8 +3,8 @@ r"""Train one system with each of some seeds, choose the epoch on the validation
     python -m pipeline.train --dataset build/dataset.h5 --system tfn --config config/models/tfn.yaml \
         --override '{"batch_size": 16}' --seeds 1 12 --output build/runs/tfn
 
-writes a run folder per seed, build/runs/tfn/1 and build/runs/tfn/12 (what they hold: pipeline/run_folder.py). The same seed,
-data, versions, device and threads give the same bytes, whichever other seeds are trained beside it.
+writes a run folder per seed, build/runs/tfn/1 and build/runs/tfn/12 (what they hold: pipeline/runs/run_folder.py). The same
+seed, data, versions, device and threads give the same bytes, whichever other seeds are trained beside it.
 
 To add a system: a file in models/ with its `Config` and `System`, a line in models/__init__.py, a YAML file of values; see
 docs/adding_a_system.md.
@@ -15,7 +15,6 @@ import copy
 import ctypes
 import dataclasses
 import json
-import math
 import multiprocessing
 import os
 import random
@@ -28,18 +27,19 @@ import torch
 import yaml
 from threadpoolctl import threadpool_limits
 from torch import nn
-from tqdm import tqdm
 
 from models import SYSTEMS, load_system
 from models.estimator import Estimator
 from models.metrics import metrics_for
-from models.system import TASKS, Config, System, build_config
+from models.system import Config, build_config
 from models.text_encoder import TextEncoder
-from pipeline.command import UserError, run_command
-from pipeline.data import Dataset, even_batches, read_dataset, similar_batches, time_means
-from pipeline.io import replacing
-from pipeline.kept import keep, key_of, take
-from pipeline.run_folder import Run, learned_weights, load_encoder, make_system, write_run
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.runs.data import Dataset, read_dataset
+from pipeline.runs.fit import train_system
+from pipeline.runs.fit_estimator import train_estimator
+from pipeline.runs.kept import keep, key_of, take
+from pipeline.runs.run_folder import load_encoder, write_run
 
 
 def load_config(system: str, path: Path, override: str) -> Config:
@@ -81,180 +81,6 @@ def make_reproducible(seed: int, threads: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
-    """Raise UserError unless every split has clips, and train and valid have labels of every task that is learned."""
-    for mode in ("train", "valid", "test"):
-        if not len(dataset.split(mode)):
-            raise UserError(f"no clip has mode '{mode}'; give some clips that mode in the manifest")
-    for mode in ("train", "valid"):
-        labels = dataset.batch_labels(dataset.split(mode))
-        for task in tasks:
-            if torch.isnan(labels[task]).all():
-                column = "label" if task == "M" else f"label_{task}"
-                raise UserError(
-                    f"{name} learns task {task}, but no clip of the {mode} split has a {column}: "
-                    "fill it in, or leave the system out"
-                )
-
-
-def check_batches(name: str, system: System, dataset: Dataset) -> None:
-    """Raise UserError if a system with batch normalisation would get a training batch of one clip, which has no variance."""
-    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in system.modules()):
-        return
-    cure = "leave the system out"
-    if len(dataset.split("train")) < 2:
-        raise UserError(f"{name} normalises over the clips of a batch, but only one has mode 'train': add some, or {cure}")
-    if system.config.batch_size < 2:
-        raise UserError(f"{name} normalises over the clips of a batch: set key 'batch_size' to 2 or more, or {cure}")
-
-
-def predict(system: System, dataset: Dataset, indices: np.ndarray) -> dict[str, torch.Tensor]:
-    """Outputs of the clips at `indices` in evaluation mode, of every task: {task: Tensor [shape=(n,)]}."""
-    system.eval()
-    # Clips of similar length share a batch, so that little of it is padding.
-    order = np.argsort(dataset.lengths(system.config.similar_lengths or "text")[indices], kind="stable")
-    place = np.argsort(order, kind="stable")
-    with torch.no_grad():
-        outputs = [system(dataset.batch(chosen)) for chosen in even_batches(indices[order], system.config.batch_size)]
-        return {task: torch.cat([output[task] for output in outputs])[place].detach() for task in TASKS if task in outputs[0]}
-
-
-def train_epoch(system: System, optimizer: torch.optim.Optimizer, dataset: Dataset, batches: list[np.ndarray]) -> float:
-    """One pass over the clips in `batches`; returns the mean training loss.
-
-    Gradients of the batches of one step are added up, and entries clipped after each batch, as in MMSA's trainers.
-    """
-    system.train()
-    config = system.config
-    device = dataset.offsets["text"].device.type
-    total = torch.zeros((), dtype=torch.float64, device=device)  # read at the end alone: a GPU would be waited for
-    for start in range(0, len(batches), config.accumulate):
-        step = batches[start : start + config.accumulate]
-        optimizer.zero_grad()
-        for chosen in step:
-            with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
-                loss = system.training_loss(dataset, chosen)
-            loss.backward()
-            total += loss.detach().double() * len(chosen)
-            if config.gradient_clip_value:
-                torch.nn.utils.clip_grad_value_(system.parameters(), config.gradient_clip_value)
-        if config.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(system.parameters(), config.gradient_clip)
-        optimizer.step()
-    return total.item() / sum(len(chosen) for chosen in batches)
-
-
-def rate_factor(epoch: int, config: Config) -> float:
-    """Share of the learning rate that an epoch, counted from 1, has: linear warm-up, then constant or a cosine."""
-    if epoch <= config.warmup_epochs:
-        return epoch / (config.warmup_epochs + 1)
-    if not config.cosine_decay:
-        return 1.0
-    done = (epoch - 1 - config.warmup_epochs) / (config.max_epochs - config.warmup_epochs)
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, list]:
-    """Train until the validation loss has not fallen for `early_stop` epochs, and keep the best epoch's weights.
-
-    Returns
-    -------
-    history : list of dict
-        epoch, train_loss, valid_loss of every epoch; NaN of an epoch of pre-training.
-    best_epoch : int
-        The epoch whose weights the system has now.
-    generated_labels : list of (epoch, dict)
-        What the system's `generated_labels` gave after each epoch, if anything.
-
-    Raises
-    ------
-    UserError
-        If the validation loss is never finite.
-    """
-    config = system.config
-    optimizer_class = torch.optim.AdamW if config.decoupled_weight_decay else torch.optim.Adam
-    optimizer = optimizer_class(system.parameter_groups(), lr=config.learning_rate, fused=True)
-    rates = [group["lr"] for group in optimizer.param_groups]
-    shuffle = np.random.default_rng(seed)
-    train, valid = dataset.split("train"), dataset.split("valid")
-    valid_labels = dataset.batch_labels(valid)
-    history, generated, best_epoch, best_loss, best_state = [], [], 0, math.inf, {}
-    progress = tqdm(range(1, config.max_epochs + 1), desc=f"train, seed {seed}", unit="epoch")
-    for epoch in progress:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * rate_factor(epoch, config)
-        system.begin_epoch(epoch, dataset, train)
-        order = shuffle.permutation(train)
-        if config.similar_lengths:
-            batches = similar_batches(order, config.batch_size, dataset.lengths(config.similar_lengths), shuffle)
-        else:
-            batches = even_batches(order, config.batch_size)
-        train_loss = train_epoch(system, optimizer, dataset, batches)
-        valid_loss = math.nan
-        if epoch > system.pretraining_epochs:
-            valid_loss = system.task_loss(predict(system, dataset, valid), valid_labels).item()
-        history.append({"epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss})
-        if labels := system.generated_labels():
-            generated.append((epoch, {task: made.cpu() for task, made in labels.items()}))
-        progress.set_postfix(train=f"{train_loss:.3f}", valid=f"{valid_loss:.3f}", best=best_epoch)
-        if valid_loss < best_loss - 1e-6:
-            best_epoch, best_loss = epoch, valid_loss
-            best_state = {name: tensor.clone() for name, tensor in learned_weights(system).items()}
-        if epoch - max(best_epoch, system.pretraining_epochs) >= config.early_stop:
-            progress.close()
-            break
-    if not best_state:
-        raise UserError("the validation loss was never finite: lower learning_rate, or set gradient_clip")
-    system.load_state_dict(best_state, strict=False)
-    return history, best_epoch, generated
-
-
-def train_system(
-    name: str, config: Config, dataset: Dataset, encoder: nn.Module | None, seed: int, looked_at: np.ndarray
-) -> Run:
-    """Train a system by gradient; predictions are made for the clips at `looked_at`."""
-    system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
-    check_labels(name, list(system.task_weights), dataset)
-    check_batches(name, system, dataset)
-    history, best_epoch, generated = fit(system, dataset, seed)
-    predictions = {}
-    for task, values in predict(system, dataset, looked_at).items():
-        predictions[task] = np.full(len(dataset.mode), np.nan, dtype=np.float32)
-        predictions[task][looked_at] = values.float().cpu().numpy()
-    parameters = sum(parameter.numel() for parameter in system.parameters() if parameter.requires_grad)
-    return Run(name, seed, config, best_epoch, history, predictions, learned_weights(system), parameters, generated)
-
-
-def pooled_inputs(dataset: Dataset) -> dict[str, np.ndarray]:
-    """One vector per clip and modality (mean over time), and the text's first token: {name: [shape=(clips, D)]}."""
-    inputs = {"first_token": dataset.values["text"][dataset.offsets["text"][:-1]].numpy()}
-    for modality, values in dataset.values.items():
-        inputs[modality] = time_means(values.numpy(), dataset.offsets[modality].numpy())
-    return inputs
-
-
-def fit_estimator(name: str, config: object, dataset: Dataset) -> tuple[Estimator, list[dict]]:
-    """Fit a system that is no network; what it leaves open is chosen on the validation split. Also what was tried."""
-    estimator = load_system(name)(config)
-    inputs, labels = pooled_inputs(dataset), dataset.labels["M"].numpy()
-    train, valid = (
-        ({key: vectors[indices] for key, vectors in inputs.items()}, labels[indices])
-        for indices in (dataset.split("train"), dataset.split("valid"))
-    )
-    return estimator, estimator.fit(*train, *valid)
-
-
-def train_estimator(name: str, config: object, dataset: Dataset, seed: int, looked_at: np.ndarray) -> Run:
-    """Fit a system that is no network; predictions are made for the clips at `looked_at`."""
-    check_labels(name, ["M"], dataset)
-    estimator, history = fit_estimator(name, config, dataset)
-    predictions = np.full(len(dataset.mode), np.nan, dtype=np.float32)
-    predictions[looked_at] = estimator.predict({key: values[looked_at] for key, values in pooled_inputs(dataset).items()})
-    weights = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in estimator.arrays().items()}
-    parameters = sum(tensor.numel() for tensor in weights.values())
-    return Run(name, seed, config, estimator.chosen, history, {"M": predictions}, weights, parameters, [])
 
 
 def train_seed(seed: int, arguments: argparse.Namespace, config: object, dataset: Dataset, encoder: nn.Module | None) -> str:

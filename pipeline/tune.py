@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from pipeline.command import UserError, run_command
-from pipeline.io import replacing
-from pipeline.runs import read_metrics
+from pipeline.base.command import UserError, run_command
+from pipeline.base.io import replacing
+from pipeline.runs.read_back import read_metrics
 
 
 def read_search(path: str | Path) -> dict[str, list]:

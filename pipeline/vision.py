@@ -41,9 +41,9 @@ from features.vision import (
     action_unit_columns,
     extract_vision,
 )
-from pipeline.clips import Clip, read_clips
-from pipeline.command import run_command
-from pipeline.store import ClipFeatures, StoreAttributes, add_clip, add_flag, new_store, versions_of
+from pipeline.base.command import run_command
+from pipeline.base.store import ClipFeatures, StoreAttributes, add_clip, add_flag, new_store, versions_of
+from pipeline.sources.clip_table import SAMPLE_RATE, Clip, read_clips, read_wav
 
 EXTRACTOR = "mtcnn + face mesh, OpenFace columns"
 FRAME_RATE = 30.0
@@ -157,8 +157,6 @@ def with_speaker_flag(features: ClipFeatures, folder: Path, clip: Clip, faces: F
 
 def loudness_during(folder: Path, clip: Clip) -> np.ndarray | None:
     """Loudness of a clip's sound per frame, or None where it has none."""
-    from pipeline.audio import SAMPLE_RATE, read_wav  # brings the whole of librosa
-
     return loudness_of(read_wav(folder / clip.audio), SAMPLE_RATE, FRAME_RATE) if clip.audio else None
 
 

@@ -27,9 +27,9 @@ from features.hashing import sha256_of
 from features.openface import COLUMNS, UNITS
 from features.py_feat import from_py_feat
 from features.vision import MINIMUM_CONFIDENCE
-from pipeline.clips import Clip, read_clips
-from pipeline.command import run_command
-from pipeline.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.base.command import run_command
+from pipeline.base.store import ClipFeatures, StoreAttributes, versions_of, write_store
+from pipeline.sources.clip_table import Clip, read_clips
 from pipeline.vision import FRAME_RATE, failed, flagged, read_frames, with_flags
 
 Version = Literal["v1", "v2"]

@@ -10,7 +10,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from pipeline.media import ffmpeg_path  # noqa: E402
+from pipeline.sources.media import ffmpeg_path  # noqa: E402
 from tests.sound import write_wav  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline.audio import read_wav
-from pipeline.clips import Clip, cut_video
-from pipeline.manifest import COLUMNS
-from pipeline.media import ffmpeg_path, ffprobe_path
+from pipeline.clips import cut_video
+from pipeline.sources.clip_table import Clip, read_wav
+from pipeline.sources.manifest_table import COLUMNS
+from pipeline.sources.media import ffmpeg_path, ffprobe_path
 from tests.sound import write_wav
 
 SECONDS, SIZE, SOUND_RATE = 6.0, (64, 48), 44100

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.audio import read_wav
 from pipeline.clips import cut_video
-from pipeline.media import ffmpeg_path
+from pipeline.sources.clip_table import read_wav
+from pipeline.sources.media import ffmpeg_path
 from tests.containers.film import CUTS, SECONDS, Film, beeps, read_beeps, read_picture, try_film, write_film
 from tests.pipeline.test_clips import rows
 from tests.sound import write_wav

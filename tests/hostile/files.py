@@ -18,8 +18,8 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.clips import cut_video
-from pipeline.manifest import COLUMNS
-from pipeline.media import ffmpeg_path
+from pipeline.sources.manifest_table import COLUMNS
+from pipeline.sources.media import ffmpeg_path
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n"
 HUGE_GIF = b"GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;"

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from pipeline.add_videos import ENDINGS
-from pipeline.clips import read_clips
-from pipeline.manifest import ManifestError, read_manifest
-from pipeline.store import read_store
+from pipeline.base.store import read_store
+from pipeline.sources.clip_table import read_clips
+from pipeline.sources.manifest_table import ManifestError, read_manifest
 from tests.hostile.files import cases, ffmpeg, picture, sound
 from tests.workflow.conftest import ROOT
 

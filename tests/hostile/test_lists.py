@@ -21,7 +21,7 @@ LISTS = {
     "list.m3u8": PLAYLIST, "list.mp4": PLAYLIST, "list.ts": PLAYLIST, "joined.ffconcat": JOINED, "joined.mp4": JOINED,
     "joined.mkv": JOINED, "list.mpd": DASH, "dash.mp4": DASH, "pipe.idx": TITLES,
 }  # fmt: skip
-READ = "import sys; from pipeline.source import probe; print(probe(sys.argv[1]).error)"
+READ = "import sys; from pipeline.sources.source import probe; print(probe(sys.argv[1]).error)"
 
 
 @pytest.fixture
@@ -64,6 +64,6 @@ def test_the_pipe_holds_whoever_opens_it(said):
         said(
             "joined.mp4",
             JOINED.format(target="pipe.mp4"),
-            "import pipeline.source as s; del s.LOCAL_ONLY['format_whitelist']",
+            "import pipeline.sources.source as s; del s.LOCAL_ONLY['format_whitelist']",
             3,
         )

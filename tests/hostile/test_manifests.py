@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.add_videos import append, existing_rows
-from pipeline.command import UserError
-from pipeline.manifest import COLUMNS, read_manifest
+from pipeline.base.command import UserError
+from pipeline.sources.manifest_table import COLUMNS, read_manifest
 
 HEAD = ",".join(COLUMNS)
 SAVE = "save the table as 'CSV UTF-8'"

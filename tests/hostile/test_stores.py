@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.command import UserError
+from pipeline.base.command import UserError
+from pipeline.base.store import ClipFeatures, StoreAttributes, write_store
 from pipeline.dataset import load_modality
-from pipeline.store import ClipFeatures, StoreAttributes, write_store
 
 ROWS = pd.DataFrame({"video_id": ["甲", "甲", "乙"], "clip_id": ["1", "2", "1"]})
 

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
-from pipeline.store import StoreAttributes, put_attributes
+from pipeline.base.store import StoreAttributes, put_attributes
 from tests.pipeline.test_train import write_dataset
 
 SETTINGS = {"text": {"encoder": "an encoder", "batch_size": 8}, "audio": {"f0_min": 65.0}, "vision": {"baseline": "video"}}

@@ -13,10 +13,10 @@ import pytest
 from demo.speech import Prosody, speak
 from pipeline import add_videos
 from pipeline.add_videos import name_for
-from pipeline.command import UserError
-from pipeline.manifest import COLUMNS, draft_count, read_manifest, rows_of_all
-from pipeline.manifest_file import read_lines
-from pipeline.media import ffmpeg_path
+from pipeline.base.command import UserError
+from pipeline.sources.manifest_file import read_lines
+from pipeline.sources.manifest_table import COLUMNS, draft_count, read_manifest, rows_of_all
+from pipeline.sources.media import ffmpeg_path
 from tests.sound import write_wav
 
 pytestmark = pytest.mark.skipif(

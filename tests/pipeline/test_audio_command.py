@@ -11,7 +11,7 @@ from features.audio import AudioSettings
 from features.hashing import sha256_of
 from features.pitch import HOP_LENGTH, SAMPLE_RATE, WEIGHTS
 from pipeline import audio
-from pipeline.store import read_store
+from pipeline.base.store import read_store
 from tests.sound import write_wav
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.audio import read_wav
-from pipeline.clips import cut_video, read_clips
-from pipeline.manifest import COLUMNS
-from pipeline.media import ffmpeg_path
+from pipeline.clips import cut_video
+from pipeline.sources.clip_table import read_clips, read_wav
+from pipeline.sources.manifest_table import COLUMNS
+from pipeline.sources.media import ffmpeg_path
 from tests.sound import write_wav
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.command import UserError, run_command
+from pipeline.base.command import UserError, run_command
 
 
 def raising(error):
@@ -36,6 +36,6 @@ def test_other_errors_keep_their_traceback():
 
 
 def test_the_line_goes_to_standard_error_with_status_1():
-    program = "from pipeline.command import run_command\ndef main():\n    open('no such.csv')\nrun_command(main)"
+    program = "from pipeline.base.command import run_command\ndef main():\n    open('no such.csv')\nrun_command(main)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no such.csv: No such file or directory\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from pipeline.command import run_command
+from pipeline.base.command import run_command
 
 ROOT = Path(__file__).parents[2]
 # command -> options that name what is not there or not of its kind; the outputs go to `out`.
@@ -16,8 +16,8 @@ COMMANDS = {
     "add_videos": "{x} --manifest {out}",
     "audio": "--clips {x} --output {out}",
     "clips": "--manifest {x} --video-id=v --output {out}",
-    "corpus_tables": "--dataset {x} --table1 {out} --table3 {out} --figure2 {out} --figure2-table {out}",
-    "curves": "--runs {x} --run tfn --seeds 1 --corpus c --output {out}",
+    "results.corpus_tables": "--dataset {x} --table1 {out} --table3 {out} --figure2 {out} --figure2-table {out}",
+    "results.curves": "--runs {x} --run tfn --seeds 1 --corpus c --output {out}",
     "dataset": "--manifest {x} --features {x} --clips {x} --corpus c --output {out}",
     "explain": "--manifest {x} --video-id=v --clips {x} --features {x} --model {x} --encoder e --output {out}",
     "export_pickle": "--dataset {x} --output {out}",
@@ -29,25 +29,26 @@ COMMANDS = {
     "pack": "{x} --output {out}",
     "predict": "{x} --model {x} --keep {out}",
     "predictions": "--manifest {x} --clips {x} --features {x} --model {x} --output {out}",
-    "predictions_page": "--predictions {x} --model {x} --output {out}",
+    "pages.predictions_page": "--predictions {x} --model {x} --output {out}",
     "provenance": "write --config {{}} --dataset {x} --output {out}",
-    "qc": "--manifest {x} --quality {x} --videos . --corpus c --output {out}",
-    "qc_video": "--clips . --features {x} --output {out}",
-    "quality": "--dataset {x} --output {out}",
-    "representations": "--figure config/figures/sims_figure4.yaml --runs {x} --seed 1 --dataset {x} --output {out}",
-    "robustness": "--run tfn --runs {x} --seeds 1 --dataset {x} --output {out}",
-    "robustness_table": "--tables {x} --output {out} --figure {out}",
-    "run_times": "--folder {x} --output {out}",
-    "significance": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out}",
-    "table": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out} --markdown {out} --figure f",
+    "pages.qc": "--manifest {x} --quality {x} --videos . --corpus c --output {out}",
+    "pages.qc_video": "--clips . --features {x} --output {out}",
+    "results.quality": "--dataset {x} --output {out}",
+    "results.representations": "--figure config/figures/sims_figure4.yaml --runs {x} --seed 1 --dataset {x} --output {out}",
+    "results.robustness": "--run tfn --runs {x} --seeds 1 --dataset {x} --output {out}",
+    "results.robustness_table": "--tables {x} --output {out} --figure {out}",
+    "results.run_times": "--folder {x} --output {out}",
+    "results.significance": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out}",
+    "results.table": "--table config/tables/systems.yaml --runs {x} --seeds 1 --corpus c --output {out} --markdown {out}"
+    " --figure f",
     "text": "--manifest {x} --video-id=v --encoder e --output {out}",
     "train": "--dataset {x} --system tfn --config config/models/tfn.yaml --seeds 1 --output {out}",
     "tune": "--search {x} --folder . --trials 0 --seeds 1 --corpus c --output {out} --ranking {out}",
-    "unimodal": "--runs {x} --seeds 1 --output {out}",
+    "results.unimodal": "--runs {x} --seeds 1 --output {out}",
     "vision": "--clips {x} --output {out}",
     "vision_py_feat": "--clips {x} --output {out}",
 }
-READS_HDF5 = ("corpus_tables", "export_pickle", "fex", "openface_csv", "quality", "train")
+READS_HDF5 = ("results.corpus_tables", "export_pickle", "fex", "openface_csv", "results.quality", "train")
 
 
 def ends(monkeypatch, command, given, out):
@@ -61,11 +62,15 @@ def ends(monkeypatch, command, given, out):
     assert not out.exists() and not list(out.parent.glob(".*"))
 
 
+def module_of(path):
+    return ".".join(path.relative_to(ROOT / "pipeline").with_suffix("").parts)
+
+
 def test_every_command_is_here():
-    found = {path.stem for path in (ROOT / "pipeline").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
-    assert found - {"command", "encoder"} == set(COMMANDS)  # the one is what they use, the other takes nothing
+    found = {module_of(path) for path in (ROOT / "pipeline").rglob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
+    assert found - {"base.command", "encoder"} == set(COMMANDS)  # the one is what they use, the other takes nothing
     for name in COMMANDS:
-        text = (ROOT / "pipeline" / f"{name}.py").read_text(encoding="utf-8")
+        text = (ROOT / "pipeline" / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
         assert re.search(r'^if __name__ == "__main__":\n    run_command\(main\)$', text, re.MULTILINE), name
 
 

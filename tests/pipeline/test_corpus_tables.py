@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from pipeline import corpus_tables
-from pipeline.command import UserError
+from pipeline.base.command import UserError
+from pipeline.results import corpus_tables
 
 OUTPUTS = ["1.csv", "3.csv", "2.png", "2.csv"]
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pipeline import crash
-from pipeline.io import HOST, replacing, writer_of
+from pipeline.base import crash
+from pipeline.base.io import HOST, replacing, writer_of
 
 
 @pytest.fixture

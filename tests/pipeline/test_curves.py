@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import curves
+from pipeline.results import curves
 
 NAN, INFINITE = float("nan"), float("inf")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.manifest import COLUMNS
-from pipeline.store import ClipFeatures, StoreAttributes, attributes_of, read_store, write_store
+from pipeline.base.store import ClipFeatures, StoreAttributes, attributes_of, read_store, write_store
+from pipeline.sources.manifest_table import COLUMNS
 
 WIDTHS = {"text": 3, "audio": 2, "vision": 4}
 

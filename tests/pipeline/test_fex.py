@@ -18,10 +18,10 @@ from features.openface import COLUMNS, UNITS, block_slice
 from features.pose import rotation_matrix
 from features.py_feat import from_py_feat, rotation_of_euler
 from features.shape_model import load_shape_model
-from pipeline.command import UserError
+from pipeline.base.command import UserError
+from pipeline.base.store import ClipFeatures, StoreAttributes, read_store, write_store
 from pipeline.fex import from_fex, main, plot_frame, to_fex
-from pipeline.manifest import COLUMNS as MANIFEST_COLUMNS
-from pipeline.store import ClipFeatures, StoreAttributes, read_store, write_store
+from pipeline.sources.manifest_table import COLUMNS as MANIFEST_COLUMNS
 from tests.features.test_py_feat import neutral_mesh, table_of_v2
 
 matplotlib.use("Agg")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data import read_dataset
+from pipeline.exchange.unpickle import UnsafePickleError
 from pipeline.import_pickle import LABEL_KEYS, FeatureFileError, import_features, recognise, statistics
-from pipeline.unpickle import UnsafePickleError
+from pipeline.runs.data import read_dataset
 
 COUNTS = {"train": 5, "valid": 3, "test": 2}
 SHAPES = {"text": (6, 4), "audio": (9, 3), "vision": (7, 70)}

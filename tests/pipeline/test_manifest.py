@@ -7,8 +7,9 @@ import sys
 import pandas as pd
 import pytest
 
-from pipeline.command import UserError
-from pipeline.manifest import ManifestError, labelled_tasks, manifest_from_labels, read_manifest, rows_of_video
+from pipeline.base.command import UserError
+from pipeline.manifest import manifest_from_labels
+from pipeline.sources.manifest_table import ManifestError, labelled_tasks, read_manifest, rows_of_video
 
 ROW = {
     "video_id": "video_0001", "clip_id": "0001", "path": "video.mp4", "start": "0.5", "end": "2.0", "text": "你好",

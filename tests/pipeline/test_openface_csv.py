@@ -8,7 +8,7 @@ import pytest
 from feat import Fex
 
 from features.openface import COLUMNS, UNITS
-from pipeline.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.base.store import ClipFeatures, StoreAttributes, write_store
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from features.openface import COLUMNS, UNITS
-from pipeline.manifest import COLUMNS as MANIFEST_COLUMNS
+from pipeline.base.store import ClipFeatures, StoreAttributes, read_store, write_store
 from pipeline.openface_source import Span, frame_rate_of
-from pipeline.store import ClipFeatures, StoreAttributes, read_store, write_store
+from pipeline.sources.manifest_table import COLUMNS as MANIFEST_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 RECORDED = Path(importlib.util.find_spec("feat").origin).parent / "tests" / "data" / "OpenFace_Test.csv"

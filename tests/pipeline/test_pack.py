@@ -11,8 +11,8 @@ from huggingface_hub import ModelCard
 
 from models.system import MODALITIES
 from pipeline import pack
-from pipeline.command import UserError
-from pipeline.model_folder import (
+from pipeline.base.command import UserError
+from pipeline.runs.model_folder import (
     DESCRIPTION,
     STATISTICS,
     check_features,

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from pipeline import provenance, run_times
-from pipeline.command import UserError
+from pipeline import provenance
+from pipeline.base.command import UserError
 from pipeline.provenance import commit_of, compare
+from pipeline.results import run_times
 from tests.pipeline.packed import describe
 from tests.pipeline.test_train import write_dataset
 

@@ -17,10 +17,10 @@ import pytest
 from features.audio import AudioSettings, column_names, column_units
 from features.draw import BOX, POINT
 from features.openface import COLUMNS, UNITS, block_slice
-from pipeline.manifest import COLUMNS as MANIFEST_COLUMNS
-from pipeline.qc import read_clips_table
-from pipeline.qc_sheet import contact_sheet, place_of
-from pipeline.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.base.store import ClipFeatures, StoreAttributes, write_store
+from pipeline.pages.qc import read_clips_table
+from pipeline.pages.qc_sheet import contact_sheet, place_of
+from pipeline.sources.manifest_table import COLUMNS as MANIFEST_COLUMNS
 from tests.sound import write_wav
 
 VIDEO = "甲 1#%"  # a name that is hard on addresses
@@ -89,9 +89,9 @@ def make_page(corpus, name="qc"):
     """The page's folder, made by the two commands."""
     folder = corpus / name
     clips, features = corpus / "clips" / VIDEO, corpus / "features"
-    run("qc_video", clips=clips, features=features, output=folder / "videos" / VIDEO)
+    run("pages.qc_video", clips=clips, features=features, output=folder / "videos" / VIDEO)
     inputs = {"manifest": corpus / "manifest.csv", "quality": corpus / "quality.csv", "videos": folder / "videos"}
-    run("qc", **inputs, corpus="a <test> corpus", output=folder / "index.html")
+    run("pages.qc", **inputs, corpus="a <test> corpus", output=folder / "index.html")
     return folder
 
 

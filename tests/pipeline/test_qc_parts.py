@@ -7,8 +7,8 @@ import pytest
 
 from features.draw import BOX, POINT
 from features.openface import COLUMNS, block_slice
-from pipeline.qc_sheet import SIDE, chosen_frames, face_tile, read_chosen, whole_tile
-from pipeline.qc_tracks import energy, rounded, spans
+from pipeline.pages.qc_sheet import SIDE, chosen_frames, face_tile, read_chosen, whole_tile
+from pipeline.pages.qc_tracks import energy, rounded, spans
 
 
 def test_of_each_part_the_least_certain_frame_is_shown(make_video):

@@ -6,10 +6,10 @@ import pytest
 
 from features.text import TokenVectors
 from models.system import MODALITIES
+from pipeline.base.store import ClipFeatures
 from pipeline.pack import pack
-from pipeline.predictor import Predictor
-from pipeline.reasons import MOST_MOMENTS, MOST_WORDS, reasons_of, shapley_values, words_of
-from pipeline.store import ClipFeatures
+from pipeline.runs.predictor import Predictor
+from pipeline.runs.reasons import MOST_MOMENTS, MOST_WORDS, reasons_of, shapley_values, words_of
 from tests.pipeline.packed import describe
 from tests.pipeline.test_train import MODES, run_train, write_dataset
 

@@ -14,7 +14,8 @@ from transformers import BertConfig, BertModel
 
 from models import load_system
 from models.system import MODALITIES
-from pipeline import representations, train
+from pipeline import train
+from pipeline.results import representations
 
 ROOT = Path(__file__).parents[2]
 FIGURES = sorted((ROOT / "config" / "figures").glob("*.yaml"))

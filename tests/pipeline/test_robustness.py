@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.system import MODALITIES
-from pipeline import robustness, robustness_table
-from pipeline.data import read_dataset
-from pipeline.robustness import EmptyText, conditions, disturbed, select, without
+from pipeline.results import robustness, robustness_table
+from pipeline.results.robustness import EmptyText, conditions, disturbed, select, without
+from pipeline.runs.data import read_dataset
 from tests.pipeline.test_train import MODES, WIDTHS, run_train, write_dataset
 
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from models.metrics import metrics_for
-from pipeline import significance
-from pipeline.command import UserError
+from pipeline.base.command import UserError
+from pipeline.results import significance
 
 SEEDS = [1, 12]
 

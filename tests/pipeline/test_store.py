@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.store import ClipFeatures, StoreAttributes, add_clip, new_store, read_store, versions_of, write_store
+from pipeline.base.store import ClipFeatures, StoreAttributes, add_clip, new_store, read_store, versions_of, write_store
 
 ATTRIBUTES = StoreAttributes(["a", "b"], ["Hz", "1"], 30.0, "test", {"k": [1, 2]}, versions_of("h5py"), {"m": "00"})
 

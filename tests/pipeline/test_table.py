@@ -15,9 +15,9 @@ from models import SYSTEMS as REGISTRY
 from models import load_system
 from models.metrics import METRIC_TITLES, NAMES, mosi_metrics, sims_metrics
 from models.system import build_config
-from pipeline import table, unimodal
-from pipeline.command import UserError
-from pipeline.table_file import read_table_file
+from pipeline.base.command import UserError
+from pipeline.results import table, unimodal
+from pipeline.results.table_file import read_table_file
 
 ROOT = Path(__file__).parents[2]
 TABLES = sorted((ROOT / "config" / "tables").glob("*.yaml"))

@@ -6,8 +6,8 @@ import pytest
 import transformers
 
 import pipeline.text
-from pipeline.manifest import COLUMNS
-from pipeline.store import read_store
+from pipeline.base.store import read_store
+from pipeline.sources.manifest_table import COLUMNS
 
 TEXTS = ["今天很好", "", "好"]
 

@@ -22,9 +22,10 @@ from models.layers import masked_mean
 from models.metrics import sims_metrics
 from models.system import MODALITIES, Config, System
 from pipeline import train
-from pipeline.command import UserError
-from pipeline.data import even_batches, read_dataset, similar_batches, standardise
-from pipeline.run_folder import load_run
+from pipeline.base.command import UserError
+from pipeline.runs import fit
+from pipeline.runs.data import even_batches, read_dataset, similar_batches, standardise
+from pipeline.runs.run_folder import load_run
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = {"text": 8, "audio": 5, "vision": 6}
@@ -129,7 +130,7 @@ def test_only_what_is_learned_of_the_encoder_is_kept(monkeypatch, tmp_path, data
     assert "encoder.embeddings.word_embeddings.weight" in load_file(whole / "model.safetensors")
     assert kept and all(key.startswith("encoder.layers.1.") for key in kept)
     system, data = load_run(part, dataset, str(encoder))
-    predictions = train.predict(system, data, np.arange(len(MODES)))["M"].numpy()
+    predictions = fit.predict(system, data, np.arange(len(MODES)))["M"].numpy()
     written = pd.read_csv(part / "predictions.csv")["prediction_M"]
     np.testing.assert_allclose(predictions, written, atol=1e-5)
 
@@ -174,10 +175,10 @@ def test_validation_only_leaves_the_test_split_alone(monkeypatch, tmp_path, data
 
 def test_the_learning_rate_warms_up_and_falls():
     config = Config(batch_size=1, learning_rate=1.0, max_epochs=14, warmup_epochs=4, cosine_decay=True)
-    factors = [train.rate_factor(epoch, config) for epoch in range(1, 15)]
+    factors = [fit.rate_factor(epoch, config) for epoch in range(1, 15)]
     np.testing.assert_allclose(factors[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
     assert np.all(np.diff(factors[4:]) < 0) and 0 < factors[-1] < 0.05
-    assert train.rate_factor(9, Config(batch_size=1, learning_rate=1.0)) == 1.0
+    assert fit.rate_factor(9, Config(batch_size=1, learning_rate=1.0)) == 1.0
 
 
 def test_bf16_trains_near_fp32(monkeypatch, tmp_path, dataset):
@@ -400,7 +401,7 @@ def test_gradients_of_the_batches_of_a_step_are_added_up(linear_regression):
     system = make(accumulate=2)
     batches = np.split(np.arange(40), 5)
     recorder = Recorder(system.parameters())
-    loss = train.train_epoch(system, recorder, corpus, batches)
+    loss = fit.train_epoch(system, recorder, corpus, batches)
     alone = []
     for chosen in batches:
         system.zero_grad()
@@ -418,10 +419,10 @@ def test_single_entries_of_the_gradient_are_clipped(linear_regression):
     corpus, make = linear_regression
     system = make()
     free, clipped = Recorder(system.parameters()), Recorder(system.parameters())
-    train.train_epoch(system, free, corpus, [np.arange(8)])
+    fit.train_epoch(system, free, corpus, [np.arange(8)])
     largest = free.steps[0][0].abs().max().item()
     system.config = make(gradient_clip_value=largest / 2).config
-    train.train_epoch(system, clipped, corpus, [np.arange(8)])
+    fit.train_epoch(system, clipped, corpus, [np.arange(8)])
     torch.testing.assert_close(clipped.steps[0][0], free.steps[0][0].clamp(-largest / 2, largest / 2))
 
 

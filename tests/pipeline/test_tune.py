@@ -11,7 +11,7 @@ import yaml
 from models import SYSTEMS, load_system
 from models.system import build_config
 from pipeline import tune
-from pipeline.command import UserError
+from pipeline.base.command import UserError
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = sorted((ROOT / "config" / "search").glob("*.yaml"))

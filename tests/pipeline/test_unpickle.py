@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from pipeline.unpickle import UnsafePickleError, read_pickle
+from pipeline.exchange.unpickle import UnsafePickleError, read_pickle
 
 PLAIN = {
     "floats": np.arange(600, dtype=np.float32).reshape(2, 10, 30),

@@ -11,8 +11,8 @@ import pytest
 
 from demo.head import Head
 from features.openface import block_slice
-from pipeline.clips import Clip
-from pipeline.store import ClipFeatures, read_store
+from pipeline.base.store import ClipFeatures, read_store
+from pipeline.sources.clip_table import Clip
 from pipeline.vision import VisionSettings, extract, extract_clip, loudness_during, with_flags, with_speaker_flag
 
 ROOT = Path(__file__).parents[2]

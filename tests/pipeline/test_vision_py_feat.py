@@ -9,7 +9,7 @@ import pytest
 
 from features.openface import COLUMNS
 from pipeline import vision_py_feat
-from pipeline.store import read_store
+from pipeline.base.store import read_store
 from pipeline.vision_py_feat import MULTITASK, WEIGHTS, located, main
 from tests.features.test_py_feat import neutral_mesh, table_of_v2
 

@@ -15,8 +15,8 @@ from filelock import FileLock
 
 from demo.head import Head
 from models import SYSTEMS
-from pipeline.manifest import COLUMNS
-from pipeline.media import ffmpeg_path
+from pipeline.sources.manifest_table import COLUMNS
+from pipeline.sources.media import ffmpeg_path
 from tests.sound import write_wav
 
 ROOT = Path(__file__).parents[2]

@@ -4,8 +4,8 @@ import h5py
 import pandas as pd
 import pytest
 
-from pipeline.clips import read_clips
-from pipeline.store import read_store
+from pipeline.base.store import read_store
+from pipeline.sources.clip_table import read_clips
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipeline.manifest import COLUMNS
+from pipeline.sources.manifest_table import COLUMNS
 from tests.workflow.conftest import Project
 
 UNIMODAL = ["label_T", "label_A", "label_V"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.manifest import rows_of_all
 from pipeline.predictions import predict_new_clips, read_new_clips
-from pipeline.predictor import Predictor
+from pipeline.runs.predictor import Predictor
+from pipeline.sources.manifest_table import rows_of_all
 from tests.workflow.conftest import ROOT
 
 TARGET = "results/predictions.csv"

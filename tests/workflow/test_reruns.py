@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.clips import read_clips
+from pipeline.sources.clip_table import read_clips
 
 
 def digests(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.table_file import read_table_file
+from pipeline.results.table_file import read_table_file
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from pipeline.manifest import COLUMNS
+from pipeline.sources.manifest_table import COLUMNS
 
 CSV = "开放 face"
 

@@ -4,7 +4,7 @@
 rule clips:
     """Cutting the clips of {wildcards.video_id}"""
     input:
-        script=["pipeline/clips.py", "pipeline/cut.py", "pipeline/source.py"],
+        script=["pipeline/clips.py", "pipeline/sources/cut.py", "pipeline/sources/source.py"],
         manifest=ancient(manifest_of),
         made=made_videos,
     output:

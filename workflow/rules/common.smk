@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from models import SYSTEMS
-from pipeline.command import UserError
-from pipeline.manifest import TASKS, draft_count, labelled_tasks, read_manifest
+from pipeline.base.command import UserError
+from pipeline.sources.manifest_table import TASKS, draft_count, labelled_tasks, read_manifest
 
 # `python` in a rule is the one that runs Snakemake, whether or not its environment was activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -82,11 +82,15 @@ for name in config["systems"]:
         raise WorkflowError(f"config: systems: there is no system or variant '{name}'; there are {known}")
 
 
+FOLLOWED = ("features.", "models.", "demo.", "pipeline.runs.", "pipeline.exchange.", "pipeline.results.", "pipeline.pages.")
+
+
 def code_of(*files):
     """The modules that hold the mathematics behind `files`: all they import, directly or not, from those rooms.
 
     Snakemake itself sees no import; as inputs of a rule these files make it run again when one of them is changed.
-    The registry is left out: a system more or less changes no other.
+    The registry is left out: a system more or less changes no other; of pipeline/base and pipeline/sources each rule names
+    what its bytes depend on.
     """
     found, queue = set(), [Path(file) for file in files]
     while queue:
@@ -99,13 +103,13 @@ def code_of(*files):
             for name in names:
                 stem = Path(*name.split("."))
                 new = {path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()} - found - REGISTRY
-                if name.split(".")[0] in ("features", "models", "demo"):
+                if name.startswith(FOLLOWED):
                     found |= new
                     queue += new
     return sorted(str(path) for path in found)
 
 
-TRAINING_MODULES = ["pipeline/data.py", "pipeline/run_folder.py", *code_of("pipeline/train.py")]
+TRAINING_MODULES = code_of("pipeline/train.py")
 
 
 def rows_of(video_id, *columns):

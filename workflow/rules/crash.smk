@@ -1,8 +1,8 @@
-# What a run that was killed has left behind is cleared up when the next one begins: pipeline/crash.py.
+# What a run that was killed has left behind is cleared up when the next one begins: pipeline/base/crash.py.
 
 import sys
 
-from pipeline.crash import ThisRun
+from pipeline.base.crash import ThisRun
 
 # Snakemake starts itself again for single jobs, which are part of the run.
 if workflow.is_main_process:

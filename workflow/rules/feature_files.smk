@@ -1,7 +1,6 @@
 # REQUIRED INPUTS: the published feature file, if the config has `features_file`; for the export <build>/dataset.h5.
 # OUTPUTS: <build>/dataset.h5 of that file; <results>/features.pkl.
 
-FEATURE_FILE = [f"pipeline/{name}.py" for name in ("feature_file", "padding", "unpickle")]
 
 if FEATURES_FILE:
 
@@ -9,7 +8,7 @@ if FEATURES_FILE:
         """Making the data set of a published feature file"""
         input:
             script="pipeline/import_pickle.py",
-            modules=[*FEATURE_FILE, "pipeline/dataset.py", "pipeline/names.py", *code_of("pipeline/import_pickle.py")],
+            modules=["pipeline/sources/names.py", *code_of("pipeline/import_pickle.py")],
         output:
             "<build>/dataset.h5",
         params:
@@ -30,7 +29,7 @@ rule export_pickle:
     """Giving the data set as a feature file that MMSA reads"""
     input:
         script="pipeline/export_pickle.py",
-        modules=["pipeline/import_pickle.py", "pipeline/feature_file.py"],  # they know the keys
+        modules=["pipeline/import_pickle.py", *code_of("pipeline/export_pickle.py")],  # it knows the keys
         dataset="<build>/dataset.h5",
     output:
         "<results>/features.pkl",

@@ -1,7 +1,7 @@
 # REQUIRED INPUTS: <build>/clips/<video_id>, the texts of the manifest. OUTPUTS: <build>/features/{text,audio,vision}/<video_id>.h5.
 # `modules`: what the script imports, see code_of, and what decides how it is kept.
 
-STORE = "pipeline/store.py"
+STORE = "pipeline/base/store.py"
 
 rule text:
     """Extracting text features of {wildcards.video_id}"""

@@ -41,8 +41,8 @@ wildcard_constraints:
 rule corpus_tables:
     """Writing what the corpus holds"""
     input:
-        script="pipeline/corpus_tables.py",
-        modules=code_of("pipeline/corpus_tables.py"),
+        script="pipeline/results/corpus_tables.py",
+        modules=code_of("pipeline/results/corpus_tables.py"),
         dataset="<build>/dataset.h5",
         clips=expand("<build>/clips/{video_id}", video_id=VIDEOS),
     output:
@@ -72,15 +72,15 @@ rule corpus_tables:
     benchmark:
         "<build>/run_times/corpus_tables/corpus_tables.tsv"
     shell:
-        "python -m pipeline.corpus_tables --dataset {input.dataset:q} {params.clips:q} --table1 {output.table1:q}"
+        "python -m pipeline.results.corpus_tables --dataset {input.dataset:q} {params.clips:q} --table1 {output.table1:q}"
         " --table3 {output.table3:q} --figure2 {output.figure2:q} --figure2-table {output.figure2_table:q} > {log:q} 2>&1"
 
 
 rule representations:
     """Drawing {wildcards.figure}"""
     input:
-        script="pipeline/representations.py",
-        modules=["pipeline/run_folder.py", "pipeline/data.py", *code_of("pipeline/representations.py")],
+        script="pipeline/results/representations.py",
+        modules=code_of("pipeline/results/representations.py"),
         figure="config/figures/{figure}.yaml",
         dataset="<build>/dataset.h5",
         runs=figure_folders,
@@ -98,15 +98,15 @@ rule representations:
     benchmark:
         "<build>/run_times/representations/{figure}.tsv"
     shell:
-        "python -m pipeline.representations --figure {input.figure:q} --runs {params.runs:q} --seed {params.seed}"
+        "python -m pipeline.results.representations --figure {input.figure:q} --runs {params.runs:q} --seed {params.seed}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule curves:
     """Drawing the training of {wildcards.run}"""
     input:
-        script="pipeline/curves.py",
-        modules="pipeline/runs.py",
+        script="pipeline/results/curves.py",
+        modules=code_of("pipeline/results/curves.py"),
         runs=expand("<build>/runs/{{run}}/{seed}", seed=SEEDS),
     output:
         report(
@@ -124,7 +124,7 @@ rule curves:
     benchmark:
         "<build>/run_times/curves/{run}.tsv"
     shell:
-        "python -m pipeline.curves --runs {params.runs:q} --run {wildcards.run} --seeds {params.seeds}"
+        "python -m pipeline.results.curves --runs {params.runs:q} --run {wildcards.run} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"
 
 

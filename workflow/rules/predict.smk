@@ -2,7 +2,7 @@
 # OUTPUTS: <build>/models/<run>.model, the system in a folder that is complete in itself; <results>/predictions.csv, and
 # <results>/predictions/index.html, a page with the reasons.
 
-PREDICTOR = ["pipeline/predictor.py", "pipeline/model_folder.py", *code_of("pipeline/predictor.py")]
+PREDICTOR = code_of("pipeline/predictions.py")
 
 
 def packed_runs(wildcards):
@@ -40,7 +40,7 @@ rule pack:
     """Packing {wildcards.run}"""
     input:
         script="pipeline/pack.py",
-        modules=["pipeline/model_card.py", "pipeline/model_folder.py"],
+        modules=code_of("pipeline/pack.py"),
         runs=packed_runs,
         dataset="<build>/dataset.h5",
     output:
@@ -85,7 +85,7 @@ rule explain:
     """Finding reasons for the predictions of {wildcards.video_id}"""
     input:
         script="pipeline/explain.py",
-        modules=["pipeline/reasons.py", *QC_VIDEO, *code_of(*QC_VIDEO), *PREDICTOR],
+        modules=code_of("pipeline/explain.py"),
         manifest=ancient(new_clips),
         clips="<build>/clips/{video_id}",
         features=expand("<build>/features/{modality}/{{video_id}}.h5", modality=["text", "audio", "vision"]),
@@ -109,7 +109,7 @@ rule explain:
 rule predictions_page:
     """Writing the page of predictions"""
     input:
-        script="pipeline/predictions_page.py",
+        script="pipeline/pages/predictions_page.py",
         page=PAGE,
         predictions="<results>/predictions.csv",
         model=f"<build>/models/{config['predict_run']}.model",
@@ -119,5 +119,5 @@ rule predictions_page:
     log:
         "<logs>/predictions_page.log",
     shell:
-        "python -m pipeline.predictions_page --predictions {input.predictions:q} --model {input.model:q} --output {output:q}"
+        "python -m pipeline.pages.predictions_page --predictions {input.predictions:q} --model {input.model:q} --output {output:q}"
         " > {log:q} 2>&1"

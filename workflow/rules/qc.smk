@@ -1,8 +1,7 @@
 # REQUIRED INPUTS: the clips, their features, the manifest, <results>/quality.csv.
 # OUTPUTS: <results>/qc/index.html, and what it shows of each video, <results>/qc/videos/<video_id>.
 
-PAGE = ["pipeline/page.py", *sorted(map(str, Path("pipeline/page_parts").iterdir()))]
-QC_VIDEO = ["pipeline/qc_sheet.py", "pipeline/qc_tracks.py"]
+PAGE = ["pipeline/pages/page.py", *sorted(map(str, Path("pipeline/pages/page_parts").iterdir()))]
 
 
 def qc_videos_root(wildcards, output):
@@ -12,8 +11,8 @@ def qc_videos_root(wildcards, output):
 rule qc_video:
     """Drawing {wildcards.video_id} for the quality page"""
     input:
-        script="pipeline/qc_video.py",
-        modules=[*QC_VIDEO, *code_of(*QC_VIDEO)],
+        script="pipeline/pages/qc_video.py",
+        modules=code_of("pipeline/pages/qc_video.py"),
         clips="<build>/clips/{video_id}",
         features=["<build>/features/audio/{video_id}.h5", "<build>/features/vision/{video_id}.h5"],
     output:
@@ -25,13 +24,13 @@ rule qc_video:
     benchmark:
         "<build>/run_times/qc_video/{video_id}.tsv"
     shell:
-        "python -m pipeline.qc_video --clips {input.clips:q} --features {params.features:q} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.pages.qc_video --clips {input.clips:q} --features {params.features:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule qc:
     """Writing the quality page"""
     input:
-        script="pipeline/qc.py",
+        script="pipeline/pages/qc.py",
         page=PAGE,
         manifest=ancient(manifest_of_all),
         quality="<results>/quality.csv",
@@ -47,7 +46,7 @@ rule qc:
     benchmark:
         "<build>/run_times/qc/qc.tsv"
     shell:
-        "python -m pipeline.qc --manifest {input.manifest:q} --quality {input.quality:q} --videos {params.videos:q}"
+        "python -m pipeline.pages.qc --manifest {input.manifest:q} --quality {input.quality:q} --videos {params.videos:q}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"
 
 

@@ -3,7 +3,7 @@
 rule quality:
     """Listing the clips with their quality flags"""
     input:
-        script="pipeline/quality.py",
+        script="pipeline/results/quality.py",
         dataset="<build>/dataset.h5",
     output:
         report(
@@ -17,4 +17,4 @@ rule quality:
     benchmark:
         "<build>/run_times/quality/quality.tsv"
     shell:
-        "python -m pipeline.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.results.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

@@ -8,7 +8,7 @@ def run_times_root(wildcards, input):
 rule run_times:
     """Summing up what each rule took"""
     input:
-        script="pipeline/run_times.py",
+        script="pipeline/results/run_times.py",
         dataset="<build>/dataset.h5",
         results=RESULTS,
     output:
@@ -23,7 +23,7 @@ rule run_times:
     log:
         "<logs>/run_times.log",
     shell:
-        "python -m pipeline.run_times --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.results.run_times --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule provenance:

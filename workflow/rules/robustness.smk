@@ -9,8 +9,8 @@ def robustness_encoder(wildcards, input):
 rule robustness:
     """Measuring {wildcards.run} without modalities and with noise"""
     input:
-        script="pipeline/robustness.py",
-        modules=["pipeline/predictor.py", *TRAINING_MODULES],
+        script="pipeline/results/robustness.py",
+        modules=code_of("pipeline/results/robustness.py"),
         model=model_code,
         dataset="<build>/dataset.h5",
         runs=lambda wildcards: expand("<build>/runs/{run}/{seed}", run=wildcards.run, seed=SEEDS),
@@ -26,14 +26,14 @@ rule robustness:
     benchmark:
         "<build>/run_times/robustness/{run}.tsv"
     shell:
-        "python -m pipeline.robustness --run {wildcards.run} --runs {params.runs:q} --seeds {params.seeds}"
+        "python -m pipeline.results.robustness --run {wildcards.run} --runs {params.runs:q} --seeds {params.seeds}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule robustness_table:
     """Writing how robust the systems are"""
     input:
-        script="pipeline/robustness_table.py",
+        script="pipeline/results/robustness_table.py",
         tables=expand("<build>/robustness/{run}.csv", run=table_runs("systems")),
     output:
         table=report(
@@ -53,5 +53,5 @@ rule robustness_table:
     benchmark:
         "<build>/run_times/robustness_table/robustness_table.tsv"
     shell:
-        "python -m pipeline.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
+        "python -m pipeline.results.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
         " > {log:q} 2>&1"

@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: the run folders; for some also <build>/dataset.h5 and the clips. OUTPUTS: the tables in <results>.
-from pipeline.table_file import read_table_file
+from pipeline.results.table_file import read_table_file
 
 try:
     TABLES = {
@@ -64,8 +64,8 @@ wildcard_constraints:
 rule table:
     """Writing {wildcards.table}"""
     input:
-        script="pipeline/table.py",
-        modules=["pipeline/table_file.py", "pipeline/runs.py", *code_of("pipeline/table.py")],
+        script="pipeline/results/table.py",
+        modules=code_of("pipeline/results/table.py"),
         table="config/tables/{table}.yaml",
         quality="<results>/quality.csv",  # nobody shall have a table without the list of faulty clips
         runs=runs_of_table,
@@ -88,7 +88,7 @@ rule table:
     benchmark:
         "<build>/run_times/table/{table}.tsv"
     shell:
-        "python -m pipeline.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
+        "python -m pipeline.results.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without}"
         " --output {output.table:q} --markdown {output.markdown:q} --figure {output.figure:q} > {log:q} 2>&1"
 
@@ -96,8 +96,8 @@ rule table:
 rule significance:
     """Comparing every two systems"""
     input:
-        script="pipeline/significance.py",
-        modules=["pipeline/table_file.py", "pipeline/runs.py", *code_of("pipeline/significance.py")],
+        script="pipeline/results/significance.py",
+        modules=code_of("pipeline/results/significance.py"),
         table="config/tables/systems.yaml",
         runs=expand("<build>/runs/{run}/{seed}", run=table_runs("systems"), seed=SEEDS),
     output:
@@ -118,15 +118,15 @@ rule significance:
     benchmark:
         "<build>/run_times/significance/significance.tsv"
     shell:
-        "python -m pipeline.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
+        "python -m pipeline.results.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --output {output:q} > {log:q} 2>&1"
 
 
 rule unimodal:
     """Writing what text, audio and vision alone can tell"""
     input:
-        script="pipeline/unimodal.py",
-        modules=["pipeline/runs.py", *code_of("pipeline/unimodal.py")],
+        script="pipeline/results/unimodal.py",
+        modules=code_of("pipeline/results/unimodal.py"),
         runs=expand("<build>/runs/{run}/{seed}", run=UNIMODAL_SYSTEMS, seed=SEEDS),
     output:
         report(
@@ -143,4 +143,4 @@ rule unimodal:
     benchmark:
         "<build>/run_times/unimodal/unimodal.tsv"
     shell:
-        "python -m pipeline.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.results.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"

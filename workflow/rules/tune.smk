@@ -65,7 +65,7 @@ rule tuned:
     """Ranking the trials of {wildcards.run}"""
     input:
         script="pipeline/tune.py",
-        modules="pipeline/runs.py",
+        modules=code_of("pipeline/tune.py"),
         search="config/search/{run}.yaml",
         trials=trial_folders,
     output:

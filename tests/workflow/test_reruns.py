@@ -40,7 +40,7 @@ def test_a_change_of_the_audio_module_reruns_audio_and_what_follows(project):
 
 
 def test_a_change_of_how_features_are_kept_reruns_them(project):
-    edit(project.folder / "pipeline" / "store.py")
+    edit(project.folder / "pipeline" / "base" / "store.py")
     planned = project.planned()
     assert set(planned) == {"text", "audio", "vision", "dataset", "quality", "train", "table"}
 

@@ -44,9 +44,10 @@ def train_command(system: str, dataset: Path, output: Path, epochs: int, encoder
 def time_training(command: list[str]) -> None:
     """Run `pipeline.train` in this process and print the seconds of each epoch's training and the peak memory as JSON."""
     import pipeline.train as training  # here alone: the process that compares needs none of it
+    from pipeline.runs import fit
 
     result = {"train_s": [], "train_cpu_s": []}
-    train_epoch = training.train_epoch
+    train_epoch = fit.train_epoch
 
     def timed(*arguments: object) -> float:
         wall, processor = time.perf_counter(), time.process_time()
@@ -55,7 +56,7 @@ def time_training(command: list[str]) -> None:
         result["train_cpu_s"].append(time.process_time() - processor)
         return loss
 
-    training.train_epoch = timed
+    fit.train_epoch = timed
     sys.argv[1:] = command
     training.main()
     result["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -109,6 +109,7 @@ class ConFEDE(System):
     config_class = ConFEDEConfig
     reads_tokens = True
     squared_error = True
+    repeats_steps = False  # how many clips are compared differs from batch to batch
 
     def __init__(self, config: ConFEDEConfig, widths: dict[str, int], lengths: dict[str, int], encoder: TextEncoder):
         super().__init__(config, {"M": 1.0})

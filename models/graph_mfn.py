@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import TextAligned, last_step
+from models.layers import TextAligned, at_true_frames, last_step
 from models.mfn import GatedMemoryConfig, network
 from models.system import MODALITIES, Batch, System
 
@@ -38,13 +38,6 @@ class GraphMFNConfig(GatedMemoryConfig):
 def step_before(states: Tensor) -> Tensor:
     """Each step's predecessor, zeros before the first: [B, L, H] -> [B, L, H]."""
     return F.pad(states, (0, 0, 1, 0))[:, :-1]
-
-
-def in_place(found: Tensor, mask: Tensor) -> Tensor:
-    """What was found for the true steps alone, back in its place among zeros: [n, H] -> [B, L, H]; mask [B, L]."""
-    steps = found.new_zeros(*mask.shape, found.shape[1])
-    steps[mask] = found
-    return steps
 
 
 class DynamicFusionGraph(nn.Module):
@@ -114,16 +107,20 @@ class GraphMFN(System):
         self.write = Gate(config.vertex, config.memory, config.write_hidden, config.write_dropout)
         self.output = network(sum(hidden.values()) + config.memory, config.output_hidden, 1, config.output_dropout)
 
+    def _fused(self, windows: Tensor) -> Tensor:
+        """The update and what the two gates see, of single steps, joined: [..., 2 * sum of hidden] -> [..., sum of theirs]."""
+        parts = windows.split([2 * self.config.hidden[m] for m in self.windows], dim=-1)
+        singles = {m: window(part).relu() for (m, window), part in zip(self.windows.items(), parts, strict=True)}
+        fused = self.graph(singles)
+        return torch.cat([self.update(fused).tanh(), self.retain.seen(fused), self.write.seen(fused)], dim=-1)
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         aligned = self.aligned(batch)
-        mask = aligned["text"].mask
         hidden = {modality: lstm(aligned[modality].values)[0] for modality, lstm in self.lstms.items()}
         # The graph depends on the states only: all true steps at once. The memory alone needs a loop.
-        windows = {m: torch.cat([step_before(states)[mask], states[mask]], dim=1) for m, states in hidden.items()}
-        fused = self.graph({m: self.windows[m](window).relu() for m, window in windows.items()})
-        steps = [
-            in_place(found, mask) for found in (self.update(fused).tanh(), self.retain.seen(fused), self.write.seen(fused))
-        ]
+        windows = torch.cat([part for states in hidden.values() for part in (step_before(states), states)], dim=2)
+        found = at_true_frames(self._fused, windows, aligned["text"].mask)
+        steps = found.split([self.config.memory, self.config.retain_hidden, self.config.write_hidden], dim=2)
         memory = torch.zeros_like(steps[0][:, 0])
         memories = []
         for update, retain, write in zip(*(step.unbind(1) for step in steps), strict=True):

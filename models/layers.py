@@ -1,6 +1,7 @@
 """Blocks that several systems share."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +85,17 @@ def masked_max(sequences: Sequences) -> Tensor:
     return sequences.values.masked_fill(~sequences.mask[..., None], -torch.inf).amax(1)
 
 
+def at_true_frames(function: Callable[[Tensor], Tensor], values: Tensor, mask: Tensor) -> Tensor:
+    """What `function` makes of each true frame by itself, zeros beyond: [B, L, D] -> [B, L, H]; mask : bool [B, L].
+
+    A processor saves the work on the padding, often a third; a GPU would have to wait to be told how much there is.
+    """
+    if not values.is_cpu:
+        return function(values).masked_fill(~mask[..., None], 0.0)
+    found = function(values[mask])
+    return found.new_zeros(*mask.shape, found.shape[-1]).index_put((mask,), found)
+
+
 def convolve(convolution: nn.Conv1d, sequences: Sequences) -> Tensor:
     """Convolution over time that sees zeros in place of padding: [B, L, D] -> [B, L, channels]."""
     frames = sequences.values.masked_fill(~sequences.mask[..., None], 0.0)
@@ -146,10 +158,8 @@ class CTCAlignment(nn.Module):
     def weights(self, source: Sequences, steps: int, target_lengths: Tensor) -> Tensor:
         """Weight of each frame in each aligned step: Tensor [shape=(B, steps, L)], rows sum to 1, none on padding.
 
-        Raises ValueError if there are more steps than text positions that the alignment was made for.
+        steps : at most the text positions that the alignment was made for.
         """
-        if steps >= self.lstm.hidden_size:
-            raise ValueError(f"a text of {steps} tokens, but the alignment was made for {self.lstm.hidden_size - 1}")
         scores, _ = self.lstm(source.values)
         positions = scores.softmax(-1)[..., 1 : 1 + steps].transpose(1, 2)
         positions = positions.masked_fill(~source.mask[:, None], 0.0)
@@ -189,6 +199,7 @@ class TextAligned(nn.Module):
         super().__init__()
         if method not in ("ctc", "avg_pool"):
             raise ValueError(f"key 'alignment': '{method}' is neither 'ctc' nor 'avg_pool'")
+        self.text_length = text_length
         self.aligners = nn.ModuleDict()
         for modality in ("audio", "vision"):
             ctc = method == "ctc"
@@ -196,7 +207,10 @@ class TextAligned(nn.Module):
 
     def forward(self, batch: Batch) -> Batch:
         lengths = batch["text"].lengths
-        steps = int(lengths.max())
+        # No text is longer than the longest of the corpus; a GPU is not asked, as it would have to be waited for.
+        if lengths.is_cpu and int(lengths.max()) > self.text_length:
+            raise ValueError(f"a text of {int(lengths.max())} tokens, but the system was made for {self.text_length}")
+        steps = min(batch["text"].values.shape[1], self.text_length)
         aligned = {"text": Sequences(batch["text"].values[:, :steps], lengths)}
         for modality, aligner in self.aligners.items():
             weights = aligner.weights(batch[modality], steps, lengths)

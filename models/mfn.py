@@ -1,12 +1,13 @@
 """MFN, Memory Fusion Network (Zadeh et al., AAAI 2018), on inputs aligned as in CH-SIMS (ACL 2020, section 5.1)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import TextAligned, last_step
+from models.layers import TextAligned, at_true_frames, last_step
 from models.system import MODALITIES, Batch, Config, System, require_modalities
 
 
@@ -73,9 +74,9 @@ class MFN(System):
         inputs, weights = [], []
         for modality, cell in self.cells.items():
             frames, mask = aligned[modality].values.transpose(0, 1), aligned[modality].mask.T
-            # Of true steps only: padding would be a third of this product, which is the largest of all.
-            projected = F.linear(frames[mask], cell.weight_ih, cell.bias_ih + cell.bias_hh)
-            projected = projected.new_zeros(*mask.shape, projected.shape[1]).index_put((mask,), projected)
+            # The largest product of all.
+            project = partial(F.linear, weight=cell.weight_ih, bias=cell.bias_ih + cell.bias_hh)
+            projected = at_true_frames(project, frames, mask)
             inputs.append(projected.unflatten(2, (4, -1)))  # input, forget, cell and output gate
             weights.append(cell.weight_hh.unflatten(0, (4, -1)))
         gates_of_frames = torch.cat(inputs, dim=3).flatten(2)

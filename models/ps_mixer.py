@@ -54,22 +54,29 @@ def polar_loss(polar: Tensor, outputs: Tensor, labels: Tensor) -> Tensor:
     1 - cosine between the two sums of polar vectors, for the sign >= 0 and the sign < 0, each weighted by its share of
     the clips. A sign that no clip was given counts 0.
 
-    polar : [shape=(B, D)]; outputs and labels : [shape=(B,)].
+    polar : [shape=(B, D)]; outputs and labels : [shape=(B,)], NaN where a label is absent: such a clip does not count.
     """
+    present = ~torch.isnan(labels)
     loss = polar.new_zeros(())
     for given, true in ((outputs >= 0, labels >= 0), (outputs < 0, labels < 0)):
+        given = given & present
         cosine = F.cosine_similarity(given.to(polar.dtype) @ polar, true.to(polar.dtype) @ polar, dim=0)
-        loss = loss + true.float().mean() * given.any() * (1 - cosine)
+        loss = loss + true.sum() / present.sum().clamp_min(1) * given.any() * (1 - cosine)
     return loss
 
 
 def strength_loss(strength: Tensor, labels: Tensor) -> Tensor:
     """1 - Pearson correlation of the strength and the size of the label: a scalar; 1 where that is undefined.
 
-    strength and labels : [shape=(B,)].
+    strength and labels : [shape=(B,)], NaN where a label is absent: such a clip does not count. Without any label it is 0.
     """
-    size = labels.abs()
-    return 1 - F.cosine_similarity(strength - strength.mean(), size - size.mean(), dim=0, eps=1e-4)
+    present = ~torch.isnan(labels)
+    # Masked, not chosen: how many there are must not be waited for.
+    centred = [
+        (values - values.sum() / present.sum().clamp_min(1)).masked_fill(~present, 0)
+        for values in (strength.masked_fill(~present, 0), labels.abs().nan_to_num())
+    ]
+    return present.any() * (1 - F.cosine_similarity(*centred, dim=0, eps=1e-4))
 
 
 class PSMixer(System):
@@ -115,12 +122,8 @@ class PSMixer(System):
     def loss(self, outputs: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
         """Squared error, polar and strength loss; the latter two over the clips with a label."""
         loss = self.task_loss(outputs, labels)
-        present = ~torch.isnan(labels["M"])
-        if present.any():
-            true, given = labels["M"][present], outputs["M"][present]
-            loss = loss + self.config.polar_weight * polar_loss(outputs["polar"][present], given, true)
-            loss = loss + self.config.strength_weight * strength_loss(outputs["strength"][present], true)
-        return loss
+        loss = loss + self.config.polar_weight * polar_loss(outputs["polar"], outputs["M"], labels["M"])
+        return loss + self.config.strength_weight * strength_loss(outputs["strength"], labels["M"])
 
     def parameter_groups(self) -> list[dict]:
         return fine_tuning_groups(self, self.config)

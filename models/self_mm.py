@@ -62,7 +62,7 @@ def label_shift(labels: Tensor, alpha_m: Tensor, alpha_s: Tensor) -> Tensor:
     return 0.5 * (alpha_s / divisor - 1) * labels + 0.5 * (alpha_s - alpha_m)
 
 
-def momentum(previous: Tensor, new: Tensor, epoch: int) -> Tensor:
+def momentum(previous: Tensor, new: Tensor, epoch: int | Tensor) -> Tensor:
     """Labels after `epoch` (from 2 on): the later, the less they move ("Momentum-based Update Policy")."""
     return (epoch - 1) / (epoch + 1) * previous + 2 / (epoch + 1) * new
 
@@ -78,17 +78,21 @@ class LabelGeneration:
 
     def __init__(self, train: np.ndarray, labels: Tensor, widths: dict[str, int], label_range: tuple[float, float]):
         self.label_range = label_range
-        self.row = np.full(train.max() + 1, -1)
-        self.row[train] = np.arange(len(train))
+        row = np.full(train.max() + 1, -1)
+        row[train] = np.arange(len(train))
+        self.row = torch.as_tensor(row, device=labels.device)
         self.labels = {task: labels.clone() for task in TASKS}
         self.features = {task: labels.new_zeros(len(train), width) for task, width in widths.items()}
 
-    def rows(self, indices: np.ndarray) -> Tensor:
-        return torch.as_tensor(self.row[indices], device=self.labels["M"].device)
+    def rows(self, indices: np.ndarray | Tensor) -> Tensor:
+        return self.row[torch.as_tensor(indices, device=self.row.device)]
 
-    def update(self, rows: Tensor, features: dict[str, Tensor], epoch: int) -> None:
-        """New labels (from epoch 2 on) of the clips in `rows`, judged by all clips' stored features; then theirs are stored."""
-        if epoch > 1:
+    def update(self, rows: Tensor, features: dict[str, Tensor], epoch: int | Tensor | None) -> None:
+        """Give the clips in `rows` new labels, judged by all clips' stored features; then store theirs.
+
+        epoch : from 2 on; None in epoch 1, in which labels stay as they are.
+        """
+        if epoch is not None:
             alpha = {
                 task: relative_distance(values, class_centres(self.features[task], self.labels[task]))
                 for task, values in features.items()
@@ -145,12 +149,14 @@ class SelfMM(System):
         return outputs | {f"features_{task}": values for task, values in features.items()}
 
     def begin_epoch(self, epoch: int, clips: Clips, train: np.ndarray) -> None:
-        self.epoch = epoch
         if epoch == 1:
             labels = clips.batch_labels(train)["M"]
             self.generation = LabelGeneration(train, labels, self.config.features, self.label_range)
+            self.epoch = torch.ones((), dtype=torch.float64, device=labels.device)  # a tensor: steps on a GPU are replayed
+        self.epoch.fill_(epoch)
+        self.stage = int(epoch > 1)  # labels change from epoch 2 on
 
-    def training_loss(self, clips: Clips, indices: np.ndarray) -> Tensor:
+    def training_loss(self, clips: Clips, indices: np.ndarray | Tensor) -> Tensor:
         """Loss with the labels as they are; then new ones are made of the batch's features (algorithm 1 of the paper)."""
         outputs = self(clips.batch(indices))
         rows = self.generation.rows(indices)
@@ -162,7 +168,7 @@ class SelfMM(System):
             error = (outputs[task] - labels[task].nan_to_num()).abs()
             loss = loss + (weight * error).sum() / present.sum().clamp_min(1)
         features = {task: outputs[f"features_{task}"].detach().to(labels[task].dtype) for task in TASKS}
-        self.generation.update(rows, features, self.epoch)
+        self.generation.update(rows, features, self.epoch if self.stage else None)
         return loss
 
     def generated_labels(self) -> dict[str, Tensor]:

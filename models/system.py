@@ -40,10 +40,10 @@ Batch = dict[str, Sequences]  # an entry per modality; for a system that `reads_
 class Clips(typing.Protocol):
     """The corpus, as far as a system may look into it while it trains; a clip is named by its index."""
 
-    def batch(self, indices: np.ndarray) -> Batch:
+    def batch(self, indices: np.ndarray | Tensor) -> Batch:
         """Features of the clips at `indices`."""
 
-    def batch_labels(self, indices: np.ndarray) -> dict[str, Tensor]:
+    def batch_labels(self, indices: np.ndarray | Tensor) -> dict[str, Tensor]:
         """{task: Tensor [shape=(B,)]}, NaN where a label is absent."""
 
 
@@ -93,6 +93,9 @@ class System(nn.Module):
     reads_tokens = False
     squared_error = False  # tasks are learned with the squared error, not the absolute one
     label_range = (-1.0, 1.0)  # smallest and largest label of the corpus; set by whoever makes the system
+    # A training step is the same operations for all clips and epochs of a `stage`, so that a GPU can replay it as a whole.
+    repeats_steps = True
+    stage = 0
     pretraining_epochs = 0  # epochs before the multimodal task is learned; early stopping counts from there
 
     def __init__(self, config: Config, task_weights: dict[str, float]):
@@ -122,7 +125,7 @@ class System(nn.Module):
         """What training minimises: `task_loss`, to which a system may add terms."""
         return self.task_loss(outputs, labels)
 
-    def training_loss(self, clips: Clips, indices: np.ndarray) -> Tensor:
+    def training_loss(self, clips: Clips, indices: np.ndarray | Tensor) -> Tensor:
         """Loss of the training batch with the clips at `indices`; a system that compares clips may fetch more of them."""
         return self.loss(self(clips.batch(indices)), clips.batch_labels(indices))
 

@@ -42,7 +42,18 @@ class TensorLinear(nn.Linear):
         """[B, D_t], [B, D_a], [B, D_v] -> [B, out]."""
         text, audio, vision = (with_one(representation).to(self.weight.dtype) for representation in (text, audio, vision))
         rest = (audio[:, :, None] * vision[:, None]).flatten(1)
-        return _TensorLinear.apply(text, rest, self.weight, self.dropped if self.training else 0) + self.bias
+        dropped = self.dropped if self.training else 0
+        product = _TensorLinear.apply if text.is_cpu else whole_product  # a GPU has memory, and waits for many small blocks
+        return product(text, rest, self.weight, dropped) + self.bias
+
+
+def whole_product(text: Tensor, rest: Tensor, weight: Tensor, dropped: int) -> Tensor:
+    """What `_TensorLinear` computes, with the fusion tensor held as a whole."""
+    tensor = text[:, :, None] * rest[:, None]
+    if dropped:
+        noise = random_bytes(tensor.shape, tensor.device)
+        tensor = tensor.masked_fill(noise < dropped, 0)
+    return tensor.flatten(1) @ weight.T * _scale(dropped)
 
 
 class _TensorLinear(torch.autograd.Function):

@@ -122,6 +122,30 @@ def seed_key(seed: int, arguments: argparse.Namespace, config: object) -> str:
     return key_of(values, [arguments.dataset, *weights, *arguments.code])
 
 
+def read_inputs(
+    name: str, config: object, path: Path, encoder_name: str, device: torch.device
+) -> tuple[Dataset, nn.Module | None]:
+    """The data set as a system needs it, and the text encoder if the system fine-tunes it."""
+    system_class = load_system(name)
+    if issubclass(system_class, Estimator):
+        return read_dataset(path, device, ("audio", "vision")), None
+    dataset = read_dataset(path, device, system_class.means_suffice(config), system_class.reads_tokens)
+    if not system_class.reads_tokens:
+        return dataset, None
+    if not encoder_name:
+        raise UserError(f"{name} fine-tunes the text encoder: give it with --encoder")
+    if dataset.encoder and Path(dataset.encoder).name != Path(encoder_name).name:
+        raise UserError(
+            f"{path} holds the tokens of the encoder '{dataset.encoder}', not of '{encoder_name}': "
+            "give that encoder, or extract the text features anew with this one"
+        )
+    encoder = load_encoder(encoder_name)
+    if config.frozen_layers:
+        frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()
+        dataset = dataset.with_token_states(frozen.frozen_states)
+    return dataset, encoder
+
+
 def train(arguments: argparse.Namespace) -> None:
     """Train as the command line says."""
     config = load_config(arguments.system, arguments.config, arguments.override)
@@ -135,27 +159,11 @@ def train(arguments: argparse.Namespace) -> None:
         arguments.seeds = [seed for seed in arguments.seeds if seed not in kept]
         if not arguments.seeds:
             return
-    system_class = load_system(arguments.system)
-    is_network = not issubclass(system_class, Estimator)
+    is_network = not issubclass(load_system(arguments.system), Estimator)
     device = torch.device("cuda" if torch.cuda.is_available() and is_network else "cpu")
     # One thread until the seeds part ways: a process must not be forked once it has threads of its own.
     torch.set_num_threads(1)
-    means = system_class.means_suffice(config) if is_network else ("audio", "vision")
-    reads_tokens = is_network and system_class.reads_tokens
-    dataset = read_dataset(arguments.dataset, device, means, reads_tokens)
-    encoder = None
-    if reads_tokens:
-        if not arguments.encoder:
-            raise UserError(f"{arguments.system} fine-tunes the text encoder: give it with --encoder")
-        if dataset.encoder and Path(dataset.encoder).name != Path(arguments.encoder).name:
-            raise UserError(
-                f"{arguments.dataset} holds the tokens of the encoder '{dataset.encoder}', not of '{arguments.encoder}': "
-                "give that encoder, or extract the text features anew with this one"
-            )
-        encoder = load_encoder(arguments.encoder)
-        if config.frozen_layers:
-            frozen = TextEncoder(copy.deepcopy(encoder), config).to(device).eval()
-            dataset = dataset.with_token_states(frozen.frozen_states)
+    dataset, encoder = read_inputs(arguments.system, config, arguments.dataset, arguments.encoder, device)
     if arguments.processes == 1 or len(arguments.seeds) == 1 or device.type == "cuda":
         for seed in arguments.seeds:
             print(train_seed(seed, arguments, config, dataset, encoder), file=sys.stderr)

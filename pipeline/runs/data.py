@@ -31,6 +31,7 @@ class Dataset:
     values : {modality: Tensor [shape=(all frames, D)]}; offsets : {modality: Tensor [shape=(n + 1,)]}, where each clip's
     frames begin; of a modality read as means a clip has one frame. longest : frames of the longest clip, per modality.
     corpus : its name. label_range : smallest and largest label there can be. encoder : name of the text encoder.
+    frames : to how many frames of each modality every batch is padded; None: to those of its own longest clip.
     tokens : None, or Tensor int64 [shape=(all tokens,)], the token ids; or their states [shape=(all tokens, H)].
     """
 
@@ -45,6 +46,7 @@ class Dataset:
     label_range: tuple[float, float]
     encoder: str = ""
     tokens: torch.Tensor | None = None
+    frames: dict[str, int] | None = None
 
     @property
     def widths(self) -> dict[str, int]:
@@ -58,22 +60,31 @@ class Dataset:
         """Frames of each clip: [shape=(n,)]."""
         return self._lengths[modality]
 
+    def longest_read(self, modality: str) -> int:
+        """Frames of the longest clip: 1 of a modality that was read as means."""
+        return int(self._lengths[modality].max())
+
     @cached_property
     def _lengths(self) -> dict[str, np.ndarray]:
         return {modality: offsets.diff().cpu().numpy() for modality, offsets in self.offsets.items()}
 
-    def batch(self, indices: np.ndarray) -> Batch:
-        """The clips at `indices`, padded with zeros to the longest of them."""
+    def padded_to(self, frames: dict[str, int]) -> "Dataset":
+        """The same clips, but every batch has so many frames of each modality; none of its clips may have more."""
+        return replace(self, frames=frames)
+
+    def batch(self, indices: np.ndarray | torch.Tensor) -> Batch:
+        """The clips at `indices`, padded with zeros to the longest of them, or as `padded_to` said."""
         batch = {modality: self._padded(self.values[modality], modality, indices) for modality in MODALITIES}
         if self.tokens is not None:
             batch["tokens"] = self._padded(self.tokens, "text", indices)
         return batch
 
-    def _padded(self, rows: torch.Tensor, modality: str, indices: np.ndarray) -> Sequences:
+    def _padded(self, rows: torch.Tensor, modality: str, indices: np.ndarray | torch.Tensor) -> Sequences:
         chosen = torch.as_tensor(indices, device=rows.device)
         start, end = self.offsets[modality][chosen], self.offsets[modality][chosen + 1]
         lengths = end - start
-        step = torch.arange(int(self.lengths(modality)[indices].max()), device=rows.device)
+        longest = self.frames[modality] if self.frames else int(self.lengths(modality)[indices].max())
+        step = torch.arange(longest, device=rows.device)
         frames = torch.minimum(start[:, None] + step, end[:, None] - 1)
         padding = step >= lengths[:, None]
         values = rows[frames]
@@ -81,7 +92,7 @@ class Dataset:
             values.masked_fill_(padding if values.ndim == 2 else padding[..., None], 0)
         return Sequences(values, lengths)
 
-    def batch_labels(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+    def batch_labels(self, indices: np.ndarray | torch.Tensor) -> dict[str, torch.Tensor]:
         """Labels of the clips at `indices`."""
         chosen = torch.as_tensor(indices, device=self.offsets["text"].device)
         return {task: labels[chosen] for task, labels in self.labels.items()}

@@ -12,7 +12,11 @@ from models import load_system
 from models.system import TASKS, Config, System
 from pipeline.base.command import UserError
 from pipeline.runs.data import Dataset, even_batches, similar_batches
-from pipeline.runs.run_folder import Run, learned_weights, make_system
+from pipeline.runs.recorded_steps import RecordedSteps, own_stream
+from pipeline.runs.run_folder import Run, learned_state, learned_weights, make_system
+from pipeline.runs.steps import train_epoch
+
+CLIPS_AT_ONCE = 256  # of a prediction on a GPU, which small batches would leave idle
 
 
 def check_labels(name: str, tasks: list[str], dataset: Dataset) -> None:
@@ -45,37 +49,32 @@ def check_batches(name: str, system: System, dataset: Dataset) -> None:
 def predict(system: System, dataset: Dataset, indices: np.ndarray) -> dict[str, torch.Tensor]:
     """Outputs of the clips at `indices` in evaluation mode, of every task: {task: Tensor [shape=(n,)]}."""
     system.eval()
+    batch_size = system.config.batch_size
+    if not dataset.offsets["text"].is_cpu:
+        batch_size = max(batch_size, CLIPS_AT_ONCE)
     # Clips of similar length share a batch, so that little of it is padding.
     order = np.argsort(dataset.lengths(system.config.similar_lengths or "text")[indices], kind="stable")
     place = np.argsort(order, kind="stable")
     with torch.no_grad():
-        outputs = [system(dataset.batch(chosen)) for chosen in even_batches(indices[order], system.config.batch_size)]
+        outputs = [system(dataset.batch(chosen)) for chosen in even_batches(indices[order], batch_size)]
         return {task: torch.cat([output[task] for output in outputs])[place].detach() for task in TASKS if task in outputs[0]}
 
 
-def train_epoch(system: System, optimizer: torch.optim.Optimizer, dataset: Dataset, batches: list[np.ndarray]) -> float:
-    """One pass over the clips in `batches`; returns the mean training loss.
+def is_recorded(system: System, dataset: Dataset) -> bool:
+    """Whether the training steps are recorded and replayed."""
+    return system.repeats_steps and dataset.offsets["text"].is_cuda
 
-    Gradients of the batches of one step are added up, and entries clipped after each batch, as in MMSA's trainers.
-    """
-    system.train()
+
+def make_optimizer(system: System, device: torch.device) -> torch.optim.Optimizer:
+    """Adam, or AdamW, of the system's groups of parameters; on a GPU its step can be recorded."""
     config = system.config
-    device = dataset.offsets["text"].device.type
-    total = torch.zeros((), dtype=torch.float64, device=device)  # read at the end alone: a GPU would be waited for
-    for start in range(0, len(batches), config.accumulate):
-        step = batches[start : start + config.accumulate]
-        optimizer.zero_grad()
-        for chosen in step:
-            with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
-                loss = system.training_loss(dataset, chosen)
-            loss.backward()
-            total += loss.detach().double() * len(chosen)
-            if config.gradient_clip_value:
-                torch.nn.utils.clip_grad_value_(system.parameters(), config.gradient_clip_value)
-        if config.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(system.parameters(), config.gradient_clip)
-        optimizer.step()
-    return total.item() / sum(len(chosen) for chosen in batches)
+    optimizer_class = torch.optim.AdamW if config.decoupled_weight_decay else torch.optim.Adam
+    groups = [{"lr": config.learning_rate, **group} for group in system.parameter_groups()]
+    if device.type == "cpu":
+        return optimizer_class(groups, fused=True)
+    for group in groups:
+        group["lr"] = torch.tensor(group["lr"], device=device)
+    return optimizer_class(groups, fused=True, capturable=True)
 
 
 def rate_factor(epoch: int, config: Config) -> float:
@@ -106,9 +105,9 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
         If the validation loss is never finite.
     """
     config = system.config
-    optimizer_class = torch.optim.AdamW if config.decoupled_weight_decay else torch.optim.Adam
-    optimizer = optimizer_class(system.parameter_groups(), lr=config.learning_rate, fused=True)
-    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer = make_optimizer(system, dataset.offsets["text"].device)
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    recorded = RecordedSteps(system, optimizer, dataset) if is_recorded(system, dataset) else None
     shuffle = np.random.default_rng(seed)
     train, valid = dataset.split("train"), dataset.split("valid")
     valid_labels = dataset.batch_labels(valid)
@@ -116,14 +115,15 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
     progress = tqdm(range(1, config.max_epochs + 1), desc=f"train, seed {seed}", unit="epoch")
     for epoch in progress:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * rate_factor(epoch, config)
+            rate *= rate_factor(epoch, config)
+            group["lr"] = group["lr"].fill_(rate) if torch.is_tensor(group["lr"]) else rate
         system.begin_epoch(epoch, dataset, train)
         order = shuffle.permutation(train)
         if config.similar_lengths:
             batches = similar_batches(order, config.batch_size, dataset.lengths(config.similar_lengths), shuffle)
         else:
             batches = even_batches(order, config.batch_size)
-        train_loss = train_epoch(system, optimizer, dataset, batches)
+        train_loss = recorded.train_epoch(batches) if recorded else train_epoch(system, optimizer, dataset, batches)
         valid_loss = math.nan
         if epoch > system.pretraining_epochs:
             valid_loss = system.task_loss(predict(system, dataset, valid), valid_labels).item()
@@ -133,7 +133,7 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
         progress.set_postfix(train=f"{train_loss:.3f}", valid=f"{valid_loss:.3f}", best=best_epoch)
         if valid_loss < best_loss - 1e-6:
             best_epoch, best_loss = epoch, valid_loss
-            best_state = {name: tensor.clone() for name, tensor in learned_weights(system).items()}
+            best_state = {name: tensor.clone() for name, tensor in learned_state(system).items()}
         if epoch - max(best_epoch, system.pretraining_epochs) >= config.early_stop:
             progress.close()
             break
@@ -150,7 +150,8 @@ def train_system(
     system = make_system(load_system(name), config, dataset, copy.deepcopy(encoder)).to(dataset.offsets["text"].device)
     check_labels(name, list(system.task_weights), dataset)
     check_batches(name, system, dataset)
-    history, best_epoch, generated = fit(system, dataset, seed)
+    with own_stream(dataset.offsets["text"].device):
+        history, best_epoch, generated = fit(system, dataset, seed)
     predictions = {}
     for task, values in predict(system, dataset, looked_at).items():
         predictions[task] = np.full(len(dataset.mode), np.nan, dtype=np.float32)

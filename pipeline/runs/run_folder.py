@@ -126,10 +126,15 @@ def make_system(system_class: type[System], config: object, dataset: Dataset, en
     return system
 
 
-def learned_weights(system: System) -> dict[str, torch.Tensor]:
+def learned_state(system: System) -> dict[str, torch.Tensor]:
     """All of a system's state but what is frozen: that is the pre-trained encoder's and need not be kept again."""
     frozen = {name for name, parameter in system.named_parameters() if not parameter.requires_grad}
-    return {name: tensor.cpu().contiguous() for name, tensor in system.state_dict().items() if name not in frozen}
+    return {name: tensor for name, tensor in system.state_dict().items() if name not in frozen}
+
+
+def learned_weights(system: System) -> dict[str, torch.Tensor]:
+    """`learned_state` as files hold it."""
+    return {name: tensor.cpu().contiguous() for name, tensor in learned_state(system).items()}
 
 
 def load_run(folder: Path, dataset_path: Path, encoder: str, all_frames: bool = False) -> tuple[System, Dataset]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.attention import Attention
-from models.layers import CTCAlignment, WindowAlignment, byte_dropout, last_step, masked_mean
+from models.layers import CTCAlignment, TextAligned, WindowAlignment, at_true_frames, byte_dropout, last_step, masked_mean
 from models.lmf import LMF, LMFConfig
 from models.mfn import MFN, MFNConfig
 from models.mult import MulT, MulTConfig
@@ -128,8 +128,14 @@ def test_alignment_is_a_convex_combination_of_true_frames(alignment):
 
 
 def test_alignment_refuses_a_text_longer_than_it_was_made_for():
-    with pytest.raises(ValueError, match="a text of 5 tokens, but the alignment was made for 4"):
-        CTCAlignment(5, 4).weights(make_sequences([7], 5), 5, torch.tensor([5]))
+    batch = {"text": make_sequences([5], 3), "audio": make_sequences([7], 5), "vision": make_sequences([7], 5)}
+    with pytest.raises(ValueError, match="a text of 5 tokens, but the system was made for 4"):
+        TextAligned("ctc", {"audio": 5, "vision": 5}, 4)(batch)
+
+
+def test_a_function_of_frames_sees_the_true_ones_alone():
+    values, mask = torch.tensor([[[1.0], [torch.nan]], [[2.0], [3.0]]]), torch.tensor([[True, False], [True, True]])
+    assert at_true_frames(lambda frames: 10 * frames, values, mask).tolist() == [[[10.0], [0.0]], [[20.0], [30.0]]]
 
 
 def test_windows_are_local_and_follow_the_true_lengths():

@@ -10,7 +10,6 @@ from models.graph_mfn import (
     DynamicFusionGraph,
     GraphMFN,
     GraphMFNConfig,
-    in_place,
     step_before,
 )
 from models.system import MODALITIES, Sequences
@@ -63,12 +62,6 @@ def test_one_open_path_carries_its_modality_alone():
 
 def test_the_step_before_the_first_is_zero():
     assert step_before(torch.tensor([[[1.0], [2.0], [3.0]]])).flatten().tolist() == [0.0, 1.0, 2.0]
-
-
-def test_true_steps_return_to_their_place():
-    mask = torch.tensor([[True, False], [True, True]])
-    placed = in_place(torch.tensor([[1.0], [2.0], [3.0]]), mask)
-    assert placed.tolist() == [[[1.0], [0.0]], [[2.0], [3.0]]]
 
 
 @pytest.mark.parametrize("alignment", ["ctc", "avg_pool"])

@@ -82,7 +82,7 @@ def test_new_labels_by_hand():
     """One feature per task: two positive clips at 0, a negative one at 10; the third clip's labels are made anew."""
     generation = LabelGeneration(np.array([5, 3, 8]), torch.tensor([1.0, -1.0, 0.5]), dict.fromkeys(TASKS, 1), (-1.0, 1.0))
     everything = generation.rows(np.array([5, 3, 8]))
-    generation.update(everything, {task: torch.tensor([[0.0], [10.0], [0.0]]) for task in TASKS}, epoch=1)
+    generation.update(everything, {task: torch.tensor([[0.0], [10.0], [0.0]]) for task in TASKS}, epoch=None)
     assert all(labels.tolist() == [1.0, -1.0, 0.5] for labels in generation.labels.values())
     values = {"M": 2.0, "T": 2.0, "A": 4.0, "V": 9.0}
     generation.update(generation.rows(np.array([8])), {task: torch.tensor([[v]]) for task, v in values.items()}, epoch=2)

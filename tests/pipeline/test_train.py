@@ -23,7 +23,7 @@ from models.metrics import sims_metrics
 from models.system import MODALITIES, Config, System
 from pipeline import train
 from pipeline.base.command import UserError
-from pipeline.runs import fit
+from pipeline.runs import fit, steps
 from pipeline.runs.data import even_batches, read_dataset, similar_batches, standardise
 from pipeline.runs.run_folder import load_run
 
@@ -401,7 +401,7 @@ def test_gradients_of_the_batches_of_a_step_are_added_up(linear_regression):
     system = make(accumulate=2)
     batches = np.split(np.arange(40), 5)
     recorder = Recorder(system.parameters())
-    loss = fit.train_epoch(system, recorder, corpus, batches)
+    loss = steps.train_epoch(system, recorder, corpus, batches)
     alone = []
     for chosen in batches:
         system.zero_grad()
@@ -419,10 +419,10 @@ def test_single_entries_of_the_gradient_are_clipped(linear_regression):
     corpus, make = linear_regression
     system = make()
     free, clipped = Recorder(system.parameters()), Recorder(system.parameters())
-    fit.train_epoch(system, free, corpus, [np.arange(8)])
+    steps.train_epoch(system, free, corpus, [np.arange(8)])
     largest = free.steps[0][0].abs().max().item()
     system.config = make(gradient_clip_value=largest / 2).config
-    fit.train_epoch(system, clipped, corpus, [np.arange(8)])
+    steps.train_epoch(system, clipped, corpus, [np.arange(8)])
     torch.testing.assert_close(clipped.steps[0][0], free.steps[0][0].clamp(-largest / 2, largest / 2))
 
 

@@ -11,9 +11,9 @@ size with random weights) and trains each network with the values of config/mode
 - whether training twice gives the same bytes.
 
 With `--five`, wall seconds of five seeds: one after the other in one process, and as five processes side by side. With
-`--peer-script` the other program's seconds per epoch, its script being called as `benchmarks.train_speed` says, and `--features`
-its feature file. A phase that takes longer than `--limit` seconds is given up, and the table says so. Needs the packages of
-training alone. The table is printed and written to WORK/gpu_speed.csv.
+`--peer-script` the other program's seconds per epoch, its script being called as `benchmarks.train_speed` says, and
+`--features` its feature file. A phase that takes longer than `--limit` seconds is given up, and the table says so. Needs the
+packages of training alone. The table is printed and written to WORK/gpu_speed.csv.
 """
 
 import argparse
@@ -24,7 +24,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -103,7 +102,9 @@ class Clock:
 
         def timed_predict(*arguments: object) -> dict:
             wait()
-            self.seconds.append(time.perf_counter() - self.start)
+            if self.start:  # the last prediction follows no training
+                self.seconds.append(time.perf_counter() - self.start)
+            self.start = 0.0
             return predict(*arguments)
 
         system_class.begin_epoch, fit.predict = begin_epoch, timed_predict
@@ -164,16 +165,15 @@ def measure(name: str, dataset_path: Path, encoder: Path, epochs: int) -> dict:
     steps = steps_of(run, len(trial.data.split("train")))
     row |= {"steps": steps, "ms_per_step": 1000 * min(clock.seconds) / steps}
     print(json.dumps(row), flush=True)
-    row |= watched(trial, steps, row["epoch_s"])
-    print(json.dumps(row), flush=True)
-    row["same_bytes"] = digest(run) == digest(trial.run(1))
+    found, again = watched(trial, steps, row["epoch_s"])
+    row |= found | {"same_bytes": digest(run) == digest(again)}
     if trial.device.type == "cuda":
         row["peak_mib"] = torch.cuda.max_memory_allocated() / 2**20
     return row
 
 
-def watched(trial: Trial, steps: int, epoch_s: float) -> dict:
-    """Operations asked for and kernels run per step of the last epoch, the share of the time that kernels run; no waits allowed."""
+def watched(trial: Trial, steps: int, epoch_s: float) -> tuple[dict, fit.Run]:
+    """Train again. Per step the operations asked for, and on a GPU what `kernels` finds; of two epochs in which every step is recorded."""
     found, on_gpu = {}, trial.device.type == "cuda"
     last = trial.config.max_epochs
 
@@ -202,24 +202,22 @@ def watched(trial: Trial, steps: int, epoch_s: float) -> dict:
     if before[1]:
         of_class = before[1].train_epoch
         before[1].train_epoch = watch(of_class)
-    trial.run(1)
+    run = trial.run(1)
     fit.train_epoch = before[0]
     if before[1]:
         before[1].train_epoch = of_class
-    return found
+    return found, run
 
 
 def kernels(profiler: profile, steps: int, epoch_s: float) -> dict:
     """Per step: kernels and their time, and what the host launched; share of an unwatched epoch in which kernels ran."""
     on_card = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    launched = Counter(
-        event.name for event in profiler.events() if event.name.startswith(("cudaLaunch", "cudaGraphLaunch", "cuLaunch"))
-    )
+    launched = sum(event.name.startswith(("cudaLaunch", "cudaGraphLaunch", "cuLaunch")) for event in profiler.events())
     busy = sum(event.time_range.elapsed_us() for event in on_card) / 1e6
     waits = sum(event.name in ("cudaStreamSynchronize", "cudaDeviceSynchronize") for event in profiler.events())
     return {
         "kernels": len(on_card) / steps,
-        "launches": sum(launched.values()) / steps,
+        "launches": launched / steps,
         "busy": busy / epoch_s,
         "waits_per_epoch": waits,
     }
@@ -312,9 +310,7 @@ def main() -> None:
         if arguments.peer_script:
             row |= child(arguments, "peer", name)
         rows.append(row)
-        print(
-            json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}), flush=True
-        )
+        print(json.dumps(row), flush=True)
     table = pd.DataFrame(rows)
     if "peer_s" in table:
         table["ratio"] = table["peer_s"] / table["epoch_s"]

@@ -38,6 +38,14 @@ def own_stream(device: torch.device) -> Iterator[None]:
     torch.cuda.synchronize()
 
 
+def record(work: Callable[[], None], memory: tuple[int, int]) -> torch.cuda.CUDAGraph:
+    """The operations that `work` asks for, of which none is done before the recording is replayed."""
+    recording = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(recording, pool=memory, stream=torch.cuda.current_stream()):
+        work()
+    return recording
+
+
 class RecordedSteps:
     """What `pipeline.runs.steps.train_epoch` does, by recordings.
 
@@ -92,7 +100,5 @@ class RecordedSteps:
             self.recordings[kind] = None
             return
         if self.recordings[kind] is None:
-            self.recordings[kind] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.recordings[kind], pool=self.memory, stream=torch.cuda.current_stream()):
-                work()
+            self.recordings[kind] = record(work, self.memory)
         self.recordings[kind].replay()

@@ -9,10 +9,26 @@ from models.lmf import LMF, LMFConfig
 from models.mfn import MFN, MFNConfig
 from models.mult import MulT, MulTConfig
 from models.system import Sequences
-from models.tfn import TensorLinear
+from models.tfn import TensorLinear, _TensorLinear, whole_product
 
 WIDTHS = {"text": 6, "audio": 4, "vision": 5}
 LENGTHS = {"text": 4, "audio": 6, "vision": 5}
+
+
+@pytest.mark.parametrize("dropped", [0, 77])
+def test_the_two_ways_to_the_tensor_agree(dropped):
+    """By blocks, as on a processor, and as a whole, as on a GPU, with the same random bytes: outputs and all gradients."""
+    generator = torch.Generator().manual_seed(3)
+    found = {}
+    for product in (_TensorLinear.apply, whole_product):
+        generator.manual_seed(3)
+        inputs = [torch.randn(shape, generator=generator, requires_grad=True) for shape in ((6, 9), (6, 20), (5, 180))]
+        torch.manual_seed(4)
+        out = product(*inputs, dropped)
+        out.square().sum().backward()
+        found[product] = [out, *(values.grad for values in inputs)]
+    for one, other in zip(*found.values(), strict=True):
+        assert (one - other).abs().max() < 1e-6 * one.abs().max()
 
 
 def make_sequences(lengths, width, seed=0):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models import SYSTEMS, load_system
 from models.estimator import Estimator
@@ -217,3 +218,45 @@ def test_a_missing_key_is_named():
 def test_a_task_without_weight_is_refused():
     with pytest.raises(ValueError, match="task weight V"):
         make_system("mlf_dnn", task_weights={"M": 1.0, "T": 1.0, "A": 1.0, "V": 0.0})
+
+
+class Numberless(SmallCorpus):
+    """A corpus of tensors that have a shape but no numbers: whoever asks for one, as for the length of a clip, fails."""
+
+    def batch(self, indices):
+        return {name: Sequences(values.to("meta"), lengths.to("meta")) for name, (values, lengths) in self.all.items()}
+
+    def batch_labels(self, indices):
+        return {task: labels.to("meta") for task, labels in self.labels.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if load_system(name).repeats_steps])
+def test_a_training_step_waits_for_no_number(name):
+    """What a step does depends on shapes alone, so that on a GPU nothing is waited for and steps can be replayed."""
+    system, corpus = make_system(name).to("meta").train(), Numberless(6)
+    for epoch in (1, 2, 3):
+        system.begin_epoch(epoch, corpus, np.arange(6))
+        system.training_loss(corpus, torch.arange(6)).backward()
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if not load_system(name).repeats_steps])
+def test_a_step_with_contrast_waits_for_no_number(name):
+    """How many clips are compared is drawn on the processor; nothing computed is asked for."""
+    asked = []
+
+    class Corpus(SmallCorpus):
+        def batch(self, indices):
+            return {name: Sequences(values[indices], lengths[indices]) for name, (values, lengths) in self.all.items()}
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            asked.append(str(function))
+            return function(*arguments, **(options or {}))
+
+    system, corpus = make_system(name).train(), Corpus(12)
+    for epoch in range(1, system.pretraining_epochs + 2):
+        system.begin_epoch(epoch, corpus, np.arange(12))
+        with Watch():
+            system.training_loss(corpus, np.arange(6)).backward()
+    assert "aten.logsumexp.default" in asked
+    assert not [name for name in asked if "_local_scalar_dense" in name or "nonzero" in name]

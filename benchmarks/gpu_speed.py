@@ -173,7 +173,7 @@ def measure(name: str, dataset_path: Path, encoder: Path, epochs: int) -> dict:
 
 
 def watched(trial: Trial, steps: int, epoch_s: float) -> tuple[dict, fit.Run]:
-    """Train again. Per step the operations asked for, and on a GPU what `kernels` finds; of two epochs in which every step is recorded."""
+    """Train again, watching two late epochs: operations asked for per step, and on a GPU what `kernels` finds."""
     found, on_gpu = {}, trial.device.type == "cuda"
     last = trial.config.max_epochs
 

@@ -10,7 +10,8 @@ size with random weights) and trains each network with the values of config/mode
 - whether a step that has been recorded waits for the GPU: it is then an error;
 - whether training twice gives the same bytes.
 
-With `--five`, wall seconds of five seeds: one after the other in one process, and as five processes side by side. With
+With `--five`, wall seconds of five seeds: one after the other in one process, and as five processes side by side; with
+`--together`, of systems that share the GPU, five seeds of each at their own numbers of epochs, from dataset.h5 on. With
 `--peer-script` the other program's seconds per epoch, its script being called as `benchmarks.train_speed` says, and
 `--features` its feature file. A phase that takes longer than `--limit` seconds is given up, and the table says so. Needs the
 packages of training alone. The table is printed and written to WORK/gpu_speed.csv.
@@ -157,8 +158,9 @@ def steps_of(run: fit.Run, clips: int) -> int:
 
 
 def measure(name: str, dataset_path: Path, encoder: Path, epochs: int) -> dict:
-    """All figures of one system."""
+    """All figures of one system. Says so when all is read, and waits for its turn."""
     trial = Trial(name, dataset_path, encoder, epochs)
+    sys.stdin.readline()
     clock = Clock(load_system(name))
     run = trial.run(1)
     row = {"system": name, "epoch_s": min(clock.seconds), "first_s": clock.seconds[0], "epochs": len(clock.seconds)}
@@ -210,38 +212,40 @@ def watched(trial: Trial, steps: int, epoch_s: float) -> tuple[dict, fit.Run]:
 
 
 def kernels(profiler: profile, steps: int, epoch_s: float) -> dict:
-    """Per step: kernels and their time, and what the host launched; share of an unwatched epoch in which kernels ran."""
-    on_card = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    launched = sum(event.name.startswith(("cudaLaunch", "cudaGraphLaunch", "cuLaunch")) for event in profiler.events())
-    busy = sum(event.time_range.elapsed_us() for event in on_card) / 1e6
-    waits = sum(event.name in ("cudaStreamSynchronize", "cudaDeviceSynchronize") for event in profiler.events())
-    return {
-        "kernels": len(on_card) / steps,
-        "launches": launched / steps,
-        "busy": busy / epoch_s,
-        "waits_per_epoch": waits,
-    }
+    """Per step the kernels, and what the host launched; the share of an unwatched epoch in which kernels ran; waits."""
+    count, launched, busy, waits = 0, 0, 0.0, 0
+    for event in profiler.profiler.kineto_results.events():  # not `events()`, which takes minutes for a million kernels
+        if event.device_type() == torch.autograd.DeviceType.CUDA:
+            count, busy = count + 1, busy + event.duration_ns() / 1e9
+        else:
+            launched += event.name().startswith(("cudaLaunch", "cudaGraphLaunch", "cuLaunch"))
+            waits += event.name() in ("cudaStreamSynchronize", "cudaDeviceSynchronize")
+    return {"kernels": count / steps, "launches": launched / steps, "busy": busy / epoch_s, "waits_per_epoch": waits}
+
+
+def train_commands(name: str, dataset_path: Path, encoder: Path, output: Path, changes: dict) -> list[str]:
+    """`pipeline.train` without its seeds."""
+    command = [sys.executable, "-m", "pipeline.train", "--dataset", str(dataset_path), "--system", name, "--threads", "1"]
+    command += ["--config", str(CONFIGS / f"{name}.yaml"), "--override", json.dumps(changes), "--output", str(output)]
+    return command + (["--encoder", str(encoder)] if load_system(name).reads_tokens else [])
+
+
+def seconds_of(commands: list[list[str]]) -> float:
+    """Wall seconds of commands that run side by side; NaN if one fails."""
+    start = time.perf_counter()
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen(command, **silent) for command in commands]
+    failed = sum(process.wait() != 0 for process in started)
+    return math.nan if failed else time.perf_counter() - start
 
 
 def five(name: str, dataset_path: Path, encoder: Path, epochs: int, work: Path) -> dict:
     """Wall seconds of five seeds: in one process, and in five at once."""
-    values = {"max_epochs": epochs, "early_stop": epochs}
-    command = [sys.executable, "-m", "pipeline.train", "--dataset", str(dataset_path), "--system", name]
-    command += ["--config", str(CONFIGS / f"{name}.yaml"), "--override", json.dumps(values), "--threads", "1"]
-    command += ["--encoder", str(encoder)] if load_system(name).reads_tokens else []
     row = {"system": name, "epochs": epochs}
     for way, groups in {"one_process_s": [SEEDS], "five_processes_s": [[seed] for seed in SEEDS]}.items():
-        start = time.perf_counter()
-        started = [
-            subprocess.Popen(
-                [*command, "--output", str(work / "five" / way / name), "--seeds", *seeds],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for seeds in groups
-        ]
-        failed = sum(process.wait() != 0 for process in started)
-        row[way] = math.nan if failed else time.perf_counter() - start
+        output = work / "five" / way / name
+        command = train_commands(name, dataset_path, encoder, output, {"max_epochs": epochs, "early_stop": epochs})
+        row[way] = seconds_of([[*command, "--seeds", *seeds] for seeds in groups])
     return row
 
 
@@ -249,30 +253,44 @@ def peer(name: str, arguments: argparse.Namespace) -> dict:
     """The other program's seconds per epoch."""
     command = [sys.executable, arguments.peer_script, "run", "--work", str(arguments.features.parent)]
     command += ["--model", PEER_NAMES.get(name, name), "--epochs", "3", "--threads", "4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.limit, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.limit, check=False)
+    except subprocess.TimeoutExpired:
+        return {"peer_error": f"more than {arguments.limit} s"}
     try:
         return {"peer_s": min(json.loads(done.stdout.strip().splitlines()[-1])["train_s"])}
     except (IndexError, KeyError, ValueError):
-        return {"peer_error": done.stderr.strip().splitlines()[-1:] or done.stdout[-200:]}
+        return {"peer_error": (done.stderr or done.stdout).strip()[-200:]}
 
 
-def child(arguments: argparse.Namespace, phase: str, name: str) -> dict:
-    """What a process of its own found in a phase: the last line of JSON that it printed before its time was over."""
-    if phase == "peer":
+class Child:
+    """A process that measures one system: it imports and reads at once, while others measure, and waits for its turn."""
+
+    def __init__(self, arguments: argparse.Namespace, name: str):
+        self.name, self.limit = name, arguments.limit
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.gpu_speed",
+            "--work",
+            str(arguments.work),
+            "--epochs",
+            str(arguments.epochs),
+        ]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen([*command, "--child", name], text=True, **pipes)
+
+    def result(self) -> dict:
+        """The last line of JSON that it printed before its time was over."""
         try:
-            return peer(name, arguments)
+            out, errors = self.process.communicate("now\n", timeout=self.limit)
+            wrong = errors.strip().splitlines()[-1][:300] if self.process.returncode else ""
         except subprocess.TimeoutExpired:
-            return {"peer_error": f"more than {arguments.limit} s"}
-    command = [sys.executable, "-m", "benchmarks.gpu_speed", "--work", str(arguments.work), "--epochs", str(arguments.epochs)]
-    process = subprocess.Popen([*command, "--child", phase, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        out, errors = process.communicate(timeout=arguments.limit)
-        wrong = errors.strip().splitlines()[-1][:300] if process.returncode else ""
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, wrong = process.communicate()[0], f"more than {arguments.limit} s"
-    lines = [line for line in out.splitlines() if line.startswith("{")]
-    return (json.loads(lines[-1]) if lines else {"system": name}) | ({f"{phase}_error": wrong} if wrong else {})
+            self.process.kill()
+            out, wrong = self.process.communicate()[0], f"more than {self.limit} s"
+        lines = [line for line in out.splitlines() if line.startswith("{")]
+        found = json.loads(lines[-1]) if lines else {"system": self.name}
+        return found | ({"error": wrong} if wrong else {})
 
 
 def main() -> None:
@@ -287,15 +305,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=90, help="s of each phase of each system")
     parser.add_argument("--peer-script", default="")
     parser.add_argument("--features", type=Path, help="the peer's feature file")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--together", nargs="*", default=[], metavar="SYSTEM", help="trained side by side, five seeds each")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     dataset_path, encoder = arguments.work / "dataset.h5", arguments.work / "bert-random"
     if arguments.child:
-        phase, name = arguments.child
-        if phase == "five":
-            print(json.dumps(five(name, dataset_path, encoder, arguments.epochs, arguments.work)))
-        else:
-            print(json.dumps(measure(name, dataset_path, encoder, arguments.epochs)))
+        print(json.dumps(measure(arguments.child, dataset_path, encoder, arguments.epochs)))
         return
     arguments.work.mkdir(parents=True, exist_ok=True)
     if not dataset_path.exists():
@@ -305,10 +320,13 @@ def main() -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} processor cores"
     print(f"{device}, torch {torch.__version__}")
     rows = []
-    for name in arguments.only:
-        row = child(arguments, "measure", name)
+    following = [*arguments.only[1:], None]
+    child = Child(arguments, arguments.only[0])
+    for name, after in zip(arguments.only, following, strict=True):
+        ready = Child(arguments, after) if after else None
+        row, child = child.result(), ready
         if arguments.peer_script:
-            row |= child(arguments, "peer", name)
+            row |= peer(name, arguments)
         rows.append(row)
         print(json.dumps(row), flush=True)
     table = pd.DataFrame(rows)
@@ -316,9 +334,14 @@ def main() -> None:
         table["ratio"] = table["peer_s"] / table["epoch_s"]
     table.to_csv(arguments.work / "gpu_speed.csv", index=False, float_format="%.4f")
     print(table.to_string(index=False, float_format="%.3f"))
-    arguments.epochs = arguments.five_epochs
     for name in arguments.five:
-        print(json.dumps(child(arguments, "five", name)), flush=True)
+        print(json.dumps(five(name, dataset_path, encoder, arguments.five_epochs, arguments.work)), flush=True)
+    if arguments.together:
+        outputs = {name: arguments.work / "together" / name for name in arguments.together}
+        commands = [train_commands(name, dataset_path, encoder, output, {}) for name, output in outputs.items()]
+        seconds = seconds_of([[*command, "--seeds", *SEEDS] for command in commands])
+        epochs = {name: [len(pd.read_csv(outputs[name] / seed / "history.csv")) for seed in SEEDS] for name in outputs}
+        print(json.dumps({"together_s": seconds, "epochs": epochs}))
 
 
 if __name__ == "__main__":

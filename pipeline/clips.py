@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from pipeline.base.command import run_command
 from pipeline.base.io import replacing
+from pipeline.base.kept_clips import CODE_HELP
 from pipeline.sources.clip_table import Clip
 from pipeline.sources.cut import Cut, Span, cut
+from pipeline.sources.kept_cuts import KeptCuts
 from pipeline.sources.manifest_table import rows_of_video
 from pipeline.sources.source import Source, probe
 
@@ -27,7 +29,12 @@ LONGER_SOUND = 0.5  # s by which the sound of a whole file may outlast its pictu
 
 
 def cut_video(
-    rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rate: int = 22050, audio_track: int | None = None
+    rows: pd.DataFrame,
+    folder: Path,
+    frame_rate: int = 30,
+    sample_rate: int = 22050,
+    audio_track: int | None = None,
+    kept: KeptCuts | None = None,
 ) -> list[Clip]:
     """Cut all clips of one video into `folder`; a clip that fails is flagged and the others go on.
 
@@ -41,6 +48,8 @@ def cut_video(
         Hz, of video and sound.
     audio_track : int or None
         See `probe`.
+    kept : KeptCuts or None
+        Clips of an earlier call, which are not cut again.
 
     Returns
     -------
@@ -50,6 +59,10 @@ def cut_video(
     clips = [Clip(row.clip_id) for row in rows.itertuples()]
     of_path = {path: np.flatnonzero(rows["path"] == path) for path in rows["path"].unique()}
     for path, chosen in tqdm(of_path.items(), desc=f"clips {rows.video_id.iloc[0]}", unit="file"):
+        if kept:
+            chosen = [i for i in chosen if not kept.take(clips[i], folder)]
+            if not chosen:
+                continue
         source, spans = probe(path, audio_track), {}
         for i in chosen:
             span = span_of(clips[i], rows.iloc[i], source, folder)
@@ -158,7 +171,12 @@ def note(clip: Clip, row: pd.Series, source: Source, span: Span, result: Cut) ->
 
 
 def make_clips(
-    rows: pd.DataFrame, folder: Path, frame_rate: int = 30, sample_rate: int = 22050, audio_track: int | None = None
+    rows: pd.DataFrame,
+    folder: Path,
+    frame_rate: int = 30,
+    sample_rate: int = 22050,
+    audio_track: int | None = None,
+    kept: KeptCuts | None = None,
 ) -> None:
     """`cut_video` into a new folder, with its clips.csv."""
     folder.mkdir()
@@ -171,7 +189,7 @@ def make_clips(
                 "flags": ";".join(clip.flags),
                 "message": " ".join(clip.messages),
             }
-            for clip in cut_video(rows, folder, frame_rate, sample_rate, audio_track)
+            for clip in cut_video(rows, folder, frame_rate, sample_rate, audio_track, kept)
         ]
     )
     table.to_csv(folder / "clips.csv", index=False)
@@ -181,14 +199,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", required=True)
     parser.add_argument("--video-id", required=True)
-    parser.add_argument("--output", required=True, help="folder for the clips")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the clips")
     parser.add_argument("--frame-rate", type=int, default=30, help="Hz")
     parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
     parser.add_argument("--audio-track", type=int, help="which sound track, from 1; else the default one")
+    parser.add_argument("--code", nargs="+", default=[], help=CODE_HELP)
     arguments = parser.parse_args()
     rows = rows_of_video(arguments.manifest, arguments.video_id)
+    settings = (arguments.frame_rate, arguments.sample_rate, arguments.audio_track)
+    kept = KeptCuts(arguments.output, settings, arguments.code, rows) if arguments.code else None
     with replacing(arguments.output) as folder:
-        make_clips(rows, folder, arguments.frame_rate, arguments.sample_rate, arguments.audio_track)
+        make_clips(rows, folder, *settings, kept)
+    if kept:
+        kept.keep(arguments.output)
 
 
 if __name__ == "__main__":

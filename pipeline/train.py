@@ -35,10 +35,10 @@ from models.system import Config, build_config
 from models.text_encoder import TextEncoder
 from pipeline.base.command import UserError, run_command
 from pipeline.base.io import replacing
+from pipeline.base.kept import keep, key_of, take
 from pipeline.runs.data import Dataset, read_dataset
 from pipeline.runs.fit import train_system
 from pipeline.runs.fit_estimator import train_estimator
-from pipeline.runs.kept import keep, key_of, take
 from pipeline.runs.run_folder import load_encoder, write_run
 
 

@@ -15,7 +15,7 @@ which was taken and how sure that is) and `few_neutral_frames` (of a person in t
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -42,6 +42,7 @@ from features.vision import (
     extract_vision,
 )
 from pipeline.base.command import run_command
+from pipeline.base.kept_clips import CODE_HELP, KeptFeatures
 from pipeline.base.store import ClipFeatures, StoreAttributes, add_clip, add_flag, new_store, versions_of
 from pipeline.sources.clip_table import SAMPLE_RATE, Clip, read_clips, read_wav
 
@@ -173,8 +174,30 @@ def extract_clip(folder: Path, clip: Clip, models: VisionModels, settings: Visio
     )
 
 
-def extract(folder: Path, output: Path, settings: VisionSettings, models: VisionModels | None = None) -> None:
+def features_of_clip(
+    folder: Path, clip: Clip, models: VisionModels, settings: VisionSettings
+) -> tuple[ClipFeatures, np.ndarray]:
+    """What the store has of a clip, and the measures of its frames; without rows and flagged if a model fails."""
+    try:
+        found = extract_clip(folder, clip, models, settings)
+        features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
+        features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
+    except Exception as error:  # whatever a model stops with, the other clips go on
+        found = extract_vision((), models)
+        features = replace(failed(folder, clip, error), extras={name: getattr(found, name) for name in EXTRAS})
+    return features, found.measures
+
+
+def extract(
+    folder: Path,
+    output: Path,
+    settings: VisionSettings,
+    models: VisionModels | None = None,
+    code: Sequence[str] = (),
+) -> None:
     """Write the vision store of the clips in `folder`; `models` if they are loaded already.
+
+    code : see `pipeline.base.kept_clips`
 
     Raises
     ------
@@ -191,22 +214,25 @@ def extract(folder: Path, output: Path, settings: VisionSettings, models: Vision
         versions=versions_of("ai-edge-litert", "facenet-pytorch", "numpy", "opencv-python-headless", "torch"),
         weights=models.weights,
     )
-    measures = []
-    with new_store(output, attributes) as file, tempfile.TemporaryDirectory() as folder_of_measures:
-        for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
-            try:
-                found = extract_clip(folder, clip, models, settings)
-                features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
-                features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
-            except Exception as error:  # whatever a model stops with, the other clips go on
-                found = extract_vision((), models)
-                features = replace(failed(folder, clip, error), extras={name: getattr(found, name) for name in EXTRAS})
-            add_clip(file, clip.clip_id, features)
-            # On disk: those of a long video would fill the memory.
-            np.save(kept := Path(folder_of_measures) / f"{len(measures)}.npy", found.measures)
-            measures.append(np.load(kept, mmap_mode="r"))
-        if settings.baseline == "video":
-            count_from_neutral_faces(file, folder.name, clips, measures)
+    measures, kept, made = [], KeptFeatures(output, attributes, code), 0
+    with tempfile.TemporaryDirectory() as folder_of_measures:
+        with new_store(output, attributes) as file:
+            for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
+                key = kept.key(clip.clip_id, [folder / name for name in (clip.video, clip.audio) if name])
+                if features := kept.take(clip.clip_id, key, EXTRAS):
+                    of_clip = kept.array(clip.clip_id)
+                else:
+                    features, of_clip = features_of_clip(folder, clip, models, settings)
+                    made += 1
+                add_clip(file, clip.clip_id, features)
+                # On disk: those of a long video would fill the memory.
+                np.save(path := Path(folder_of_measures) / f"{len(measures)}.npy", of_clip)
+                measures.append(np.load(path, mmap_mode="r"))
+                kept.note(clip.clip_id, key, features, measures[-1])
+            if settings.baseline == "video":
+                count_from_neutral_faces(file, folder.name, clips, measures)
+        kept.keep()
+    print(f"{folder.name}: {made} clips measured, {len(clips) - made} kept")
 
 
 def count_from_neutral_faces(file: h5py.File, video_id: str, clips: list[Clip], measures: list[np.ndarray]) -> None:
@@ -279,12 +305,13 @@ def main() -> None:
         default="largest",
         help="which is measured where there are several: the largest, or the one whose mouth goes with the sound",
     )
+    parser.add_argument("--code", nargs="+", default=[], help=CODE_HELP)
     arguments = vars(parser.parse_args())
-    folder, output = arguments.pop("clips"), arguments.pop("output")
+    folder, output, code = arguments.pop("clips"), arguments.pop("output"), arguments.pop("code")
     torch.set_num_threads(1)  # the workflow runs several videos side by side
     cv2.setNumThreads(1)
     threadpool_limits(1)
-    extract(folder, output, VisionSettings(**arguments))
+    extract(folder, output, VisionSettings(**arguments), code=code)
 
 
 if __name__ == "__main__":

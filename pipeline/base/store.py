@@ -170,12 +170,13 @@ def read_store(path: str | Path, video_id: str | None = None) -> Store:
 
 
 def _read_clip(group: h5py.Group) -> ClipFeatures:
-    extras = {name: _read_array(dataset) for name, dataset in group.items() if name != "values"}
+    extras = {name: read_array(dataset) for name, dataset in group.items() if name != "values"}
     flags = [str(flag) for flag in group.attrs["flags"]]
     return ClipFeatures(group["values"][:], extras, flags, str(group.attrs["message"]))
 
 
-def _read_array(dataset: h5py.Dataset) -> np.ndarray:
+def read_array(dataset: h5py.Dataset) -> np.ndarray:
+    """An array of a clip; text as str."""
     return dataset.asstr()[:] if h5py.check_string_dtype(dataset.dtype) else dataset[:]
 
 

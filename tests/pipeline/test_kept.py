@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pipeline import train
-from pipeline.runs.kept import keep, key_of, take
+from pipeline.base.kept import keep, key_of, take
 from tests.pipeline.test_train import ROOT, write_dataset
 
 

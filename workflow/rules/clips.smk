@@ -19,4 +19,4 @@ rule clips:
         "<build>/run_times/clips/{video_id}.tsv"
     shell:
         "python -m pipeline.clips --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
-        " {params.audio_track} --output {output:q} > {log:q} 2>&1"
+        " {params.audio_track} --code {input.script:q} --output {output:q} > {log:q} 2>&1"

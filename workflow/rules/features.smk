@@ -41,7 +41,7 @@ rule audio:
         "<build>/run_times/audio/{video_id}.tsv"
     shell:
         "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0 {params.audio[f0]}"
-        " --f0-min {params.audio[f0_min]} --f0-max {params.audio[f0_max]} --output {output:q} > {log:q} 2>&1"
+        " --f0-min {params.audio[f0_min]} --f0-max {params.audio[f0_max]} --code {input.script:q} {input.modules:q} --output {output:q} > {log:q} 2>&1"
 
 
 SOURCE = config["vision"]["source"]
@@ -131,7 +131,8 @@ else:
         shell:
             "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
             " --minimum-confidence {params.vision[minimum_confidence]} --baseline {params.vision[baseline]}"
-            " --faces {params.vision[faces]} {params.focal_length} --output {output:q} 2>&1 | tee {log:q}"
+            " --faces {params.vision[faces]} {params.focal_length} --code {input.script:q} {input.modules:q} {input.data:q}"
+            " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule openface_csv:

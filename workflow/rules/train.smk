@@ -1,6 +1,6 @@
 # REQUIRED INPUTS: <build>/dataset.h5, config/models/<system>.yaml. OUTPUTS: <build>/runs/<run>/<seed>/.
 # A run is a system, or one of config/variants.yaml. All its seeds are one job: start and reading are paid
-# for once, and seeds of which nothing has changed are kept (pipeline/runs/kept.py).
+# for once, and seeds of which nothing has changed are kept (pipeline/base/kept.py).
 
 rule train:
     """Training {wildcards.run}"""

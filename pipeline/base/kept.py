@@ -29,7 +29,7 @@ def keep(folder: Path, kept: Path, key: str) -> None:
     with replacing(kept) as temporary:
         temporary.mkdir()
         for name in names:
-            _link(folder / name, temporary / name)
+            link(folder / name, temporary / name)
         content = {"key": key, "files": {name: sha256_of(folder / name) for name in names}}
         (temporary / KEY).write_text(json.dumps(content), encoding="utf-8")
 
@@ -45,11 +45,12 @@ def take(kept: Path, folder: Path, key: str) -> bool:
     with replacing(folder) as temporary:
         temporary.mkdir()
         for name in content["files"]:
-            _link(kept / name, temporary / name)
+            link(kept / name, temporary / name)
     return True
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where there are none."""
     try:
         os.link(source, target)
     except OSError:  # a file system without hard links

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 
 import pandas as pd
@@ -12,7 +13,7 @@ from pipeline.sources.clip_table import read_clips
 
 
 def digests(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def edit(path):
@@ -153,3 +154,38 @@ def test_an_older_manifest_in_the_place_of_another_counts(project):
     table.to_csv(manifest, index=False)
     os.utime(manifest, (1e9, 1e9))
     assert set(project.planned()) == {"dataset", "quality", "train", "table"}
+
+
+def features_of(project):
+    return {modality: digests(project.folder / "build" / "features" / modality) for modality in ("audio", "vision")}
+
+
+def said(project):
+    """What the jobs of the good video said that they did."""
+    logs = [project.folder / "logs" / stage / "甲 1.log" for stage in ("clips", "audio", "vision")]
+    return [re.findall(r"甲 1: (\d+) clips \w+, (\d+) kept", log.read_text(encoding="utf-8")) for log in logs]
+
+
+@pytest.mark.parametrize("change", ["time", "removed", "swapped"])
+def test_one_changed_clip_costs_one_clip(project, change):
+    """And the bytes are those of a run that makes all anew."""
+    manifest = project.folder / "data_manifest.csv"
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    if change == "time":
+        table.loc[2, "end"] = "1.3"
+    elif change == "removed":
+        table = table.drop(index=1)
+    else:
+        table = table.loc[[1, 0, *table.index[2:]]]
+    table.to_csv(manifest, index=False)
+    targets = [f"build/features/{modality}/甲 1.h5" for modality in ("audio", "vision")]
+    done = project.snakemake(targets[0], target=targets[1])
+    assert done.returncode == 0, done.stderr
+    counts = {"time": ("1", "7"), "removed": ("0", "7"), "swapped": ("0", "8")}[change]
+    assert said(project) == [[counts]] * 3
+    kept = features_of(project), digests(project.folder / "build" / "clips" / "甲 1")
+    for folder in ("clips", "features"):
+        shutil.rmtree(project.folder / "build" / folder)
+    done = project.snakemake(targets[0], *[f"build/features/{m}/bad.h5" for m in ("audio", "vision")], target=targets[1])
+    assert done.returncode == 0, done.stderr
+    assert (features_of(project), digests(project.folder / "build" / "clips" / "甲 1")) == kept

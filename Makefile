@@ -2,7 +2,7 @@
 # make test     the tests
 # make report   all tables and figures, and report.html, a page that shows them (CONFIG=config/ci.yaml for another corpus)
 # make docs     the documentation as a site, build/site/index.html
-# make faults   the workflow killed a hundred times, at random, and every byte compared (half an hour)
+# make faults   full disks, missing programs, little memory, and the workflow killed a hundred times: every byte compared (40 min)
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # make hostile  some 300 bad files, and what is said of each
 # Each sets up .venv first, if it is not there or the requirements have changed.
@@ -37,6 +37,7 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 faults: setup
+	$(BIN)/python -m tests.faults.machine
 	$(BIN)/python -m tests.faults.kill
 
 containers: setup

@@ -117,7 +117,7 @@ def render_video(clips: list[ClipPlan], output: str | Path) -> None:
             encoder.stdin.close()
             status = encoder.wait()
         if status != 0:
-            raise RuntimeError(f"{output.stem}: ffmpeg ended with status {status} (see its message above)")
+            raise OSError(f"{output}: ffmpeg stopped with status {status} (see its message above); run again")
         _write_truth(truth, head, clips, truth_path)
 
 

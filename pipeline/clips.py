@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pipeline.base.command import run_command
 from pipeline.base.io import replacing
 from pipeline.base.kept_clips import CODE_HELP
-from pipeline.sources.clip_table import Clip
+from pipeline.sources.clip_table import Clip, read_clips
 from pipeline.sources.cut import Cut, Span, cut
 from pipeline.sources.kept_cuts import KeptCuts
 from pipeline.sources.manifest_table import rows_of_video
@@ -26,6 +26,10 @@ from pipeline.sources.source import Source, probe
 LARGEST_GAP = 0.1
 LONGEST_CLIP = 3600.0  # s; what lasts longer is a film, or a file that lies about its times and would be hours of nothing
 LONGER_SOUND = 0.5  # s by which the sound of a whole file may outlast its picture without a word
+
+
+class EncoderError(OSError):
+    """ffmpeg, which gets nothing but plain pictures, failed."""
 
 
 def cut_video(
@@ -55,8 +59,13 @@ def cut_video(
     -------
     list of Clip
         One per row, in order.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder failed: a fault of the machine, which says nothing of the clips. All others are cut by then, and kept.
     """
-    clips = [Clip(row.clip_id) for row in rows.itertuples()]
+    failures, clips = [], [Clip(row.clip_id) for row in rows.itertuples()]
     of_path = {path: np.flatnonzero(rows["path"] == path) for path in rows["path"].unique()}
     for path, chosen in tqdm(of_path.items(), desc=f"clips {rows.video_id.iloc[0]}", unit="file"):
         if kept:
@@ -80,6 +89,12 @@ def cut_video(
             continue
         for (i, span), result in zip(spans.items(), cuts, strict=True):
             note(clips[i], rows.iloc[i], source, span, result)
+            if result.failure:
+                failures.append((clips[i], f"{rows.video_id.iloc[i]}/{clips[i].clip_id}: {result.failure}"))
+    if failures:
+        if kept:
+            kept.keep(folder, clips, without=[clip.clip_id for clip, _ in failures])
+        raise EncoderError(f"{failures[0][1]}; {len(failures)} of {len(clips)} clips were not cut; run again")
     return clips
 
 
@@ -211,7 +226,7 @@ def main() -> None:
     with replacing(arguments.output) as folder:
         make_clips(rows, folder, *settings, kept)
     if kept:
-        kept.keep(arguments.output)
+        kept.keep(arguments.output, read_clips(arguments.output))
 
 
 if __name__ == "__main__":

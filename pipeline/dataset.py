@@ -33,7 +33,7 @@ from tqdm import tqdm
 from features.pooling import mean_pool
 from features.statistics import mean_and_std
 from pipeline.base.command import UserError, run_command
-from pipeline.base.io import replacing
+from pipeline.base.hdf5 import new_hdf5
 from pipeline.base.store import Store, StoreAttributes, put_attributes, read_store
 from pipeline.runs.dataset_file import fill, write_attributes, write_clips
 from pipeline.sources.clip_table import read_clips
@@ -136,7 +136,7 @@ def main() -> None:
     if not is_train.any():
         raise UserError(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
     flags, messages = clip_flags(rows, arguments.clips)
-    with replacing(arguments.output) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(arguments.output) as file:
         for name in MODALITIES:
             window = arguments.vision_pooling if name == "vision" else 1
             modality = load_modality(rows, arguments.features / name, window)

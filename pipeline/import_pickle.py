@@ -30,7 +30,7 @@ import numpy as np
 from features.statistics import mean_and_std
 from models.system import MODALITIES, TASKS
 from pipeline.base.command import UserError, run_command
-from pipeline.base.io import replacing
+from pipeline.base.hdf5 import new_hdf5
 from pipeline.exchange.feature_file import SPLITS, FeatureFileError, check_splits, numbers, texts
 from pipeline.exchange.padding import Modality, Spans, spans_of
 from pipeline.exchange.unpickle import read_pickle
@@ -269,7 +269,7 @@ def import_features(
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     print(f"{features}: sha256 {sha256}, {recognise(features.stat().st_size, sha256)}")
     content = check_splits(read_pickle(features))
-    with replacing(output) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(output) as file:
         clips = write_dataset(file, content, label_range, tasks)
         write_attributes(file, corpus, label_range, Path(encoder).name)
         file.attrs["source"], file.attrs["source_sha256"] = features.name, sha256

@@ -41,7 +41,8 @@ from features.vision import (
     action_unit_columns,
     extract_vision,
 )
-from pipeline.base.command import run_command
+from pipeline.base.command import is_of_the_machine, run_command
+from pipeline.base.io import save_array
 from pipeline.base.kept_clips import CODE_HELP, KeptFeatures
 from pipeline.base.store import ClipFeatures, StoreAttributes, add_clip, add_flag, new_store, versions_of
 from pipeline.sources.clip_table import SAMPLE_RATE, Clip, read_clips, read_wav
@@ -183,6 +184,8 @@ def features_of_clip(
         features = ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS})
         features = with_speaker_flag(with_flags(features, folder, clip), folder, clip, settings.faces)
     except Exception as error:  # whatever a model stops with, the other clips go on
+        if is_of_the_machine(error):
+            raise
         found = extract_vision((), models)
         features = replace(failed(folder, clip, error), extras={name: getattr(found, name) for name in EXTRAS})
     return features, found.measures
@@ -226,7 +229,7 @@ def extract(
                     made += 1
                 add_clip(file, clip.clip_id, features)
                 # On disk: those of a long video would fill the memory.
-                np.save(path := Path(folder_of_measures) / f"{len(measures)}.npy", of_clip)
+                save_array(path := Path(folder_of_measures) / f"{len(measures)}.npy", of_clip)
                 measures.append(np.load(path, mmap_mode="r"))
                 kept.note(clip.clip_id, key, features, measures[-1])
             if settings.baseline == "video":

@@ -27,7 +27,7 @@ from features.hashing import sha256_of
 from features.openface import COLUMNS, UNITS
 from features.py_feat import from_py_feat
 from features.vision import MINIMUM_CONFIDENCE
-from pipeline.base.command import run_command
+from pipeline.base.command import is_of_the_machine, run_command
 from pipeline.base.store import ClipFeatures, StoreAttributes, versions_of, write_store
 from pipeline.sources.clip_table import Clip, read_clips
 from pipeline.vision import FRAME_RATE, failed, flagged, read_frames, with_flags
@@ -168,6 +168,8 @@ def clip_features(folder: Path, clip: Clip, detector: Any, minimum_confidence: f
     try:
         found = from_py_feat(*detect(detector, frames, minimum_confidence))
     except Exception as error:  # whatever a model stops with, the other clips go on
+        if is_of_the_machine(error):
+            raise
         nothing = from_py_feat(pd.DataFrame(), 0)
         return replace(failed(folder, clip, error), extras={name: getattr(nothing, name) for name in EXTRAS})
     features = with_flags(ClipFeatures(found.values, {name: getattr(found, name) for name in EXTRAS}), folder, clip)

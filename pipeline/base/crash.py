@@ -9,12 +9,14 @@ host that cannot be asked, so its notes count as runs that live.
 
 import atexit
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from pipeline.base.command import UserError
 from pipeline.base.io import HOST, remove, writer_of
 
 NOTES = Path(".snakemake/runs")
@@ -104,6 +106,22 @@ def _line_about(note: Note) -> str:
         f"process {note.process} on the machine {note.host} may be running the workflow in this folder: wait for its end, or, "
         f"if it is gone, delete {note.path} and give --unlock once"
     )
+
+
+def check_folders(folders: Iterable[str]) -> None:
+    """See that results can be written before any are made.
+
+    Raises
+    ------
+    UserError
+        If one of the folders, or what it shall be made in, is no folder or cannot be written.
+    """
+    for folder in folders:
+        found = next(path for path in (Path(folder), *Path(folder).absolute().parents) if os.path.lexists(path))
+        if not found.is_dir():
+            raise UserError(f"{found}: a file is in the place of the folder; move it away")
+        if not os.access(found, os.W_OK | os.X_OK):
+            raise UserError(f"{found}: the folder cannot be written; make it writable, or give another one by `pathvars`")
 
 
 def remove_leftovers(folders: Iterable[str]) -> list[Path]:

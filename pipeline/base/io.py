@@ -1,12 +1,15 @@
 """Writing without half-written results: a temporary name first, the real name when all went well."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 HOST = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:32]  # this machine, in the names of partial files
 
@@ -16,7 +19,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` when the block ends without an error.
 
     The block may create a file or a folder there; whatever stood at `path` before is replaced. After an error the
-    temporary file or folder is removed and `path` is as it was.
+    temporary file or folder is removed and `path` is as it was; an error of the disk that names no file, or the temporary
+    one, names `path`.
 
     Parameters
     ----------
@@ -37,8 +41,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and str(error.filename or temporary) == str(temporary):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         remove(temporary)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """`np.save`, which of a full disk says neither that nor where."""
+    content = io.BytesIO()
+    np.save(content, array)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def writer_of(path: Path) -> int | None:

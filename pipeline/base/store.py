@@ -8,7 +8,6 @@ not be processed keeps its group, with `values` of shape [0, columns], its `flag
 import contextlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 
 from pipeline.base.command import UserError
-from pipeline.base.io import replacing
+from pipeline.base.hdf5 import new_hdf5, open_hdf5
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Store:
 @contextlib.contextmanager
 def new_store(path: str | Path, attributes: StoreAttributes) -> Iterator[h5py.File]:
     """An open feature file without clips, under a temporary name that is renamed when the block ends well."""
-    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with new_hdf5(path, track_order=True) as file:
         put_attributes(file, attributes)
         file.attrs["video_id"] = Path(path).stem
         yield file
@@ -124,16 +123,6 @@ def write_store(path: str | Path, clips: Iterable[tuple[str, ClipFeatures]], att
     with new_store(path, attributes) as file:
         for clip_id, clip in clips:
             add_clip(file, clip_id, clip)
-
-
-def open_hdf5(path: str | Path) -> h5py.File:
-    """An HDF5 file, open for reading. Raises UserError if it is none, FileNotFoundError if there is no file."""
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, os.strerror(error.errno), str(path)) from error
-    except OSError as error:
-        raise UserError(f"{path}: no HDF5 file, or a damaged one ({error}); make it again") from error
 
 
 @contextlib.contextmanager

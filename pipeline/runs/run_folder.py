@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from models import load_system
@@ -63,7 +63,7 @@ def write_run(folder: Path, run: Run, dataset: Dataset, device_name: str, thread
     _write_json(folder / "metrics.json", metrics)
     table.to_csv(folder / "predictions.csv", index=False, float_format="%.6f")
     pd.DataFrame(run.history).to_csv(folder / "history.csv", index=False, float_format="%.6f")
-    save_file(run.weights, folder / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(save(run.weights))
     values = {"system": run.system, "seed": run.seed, **dataclasses.asdict(run.config)}
     (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}

@@ -5,9 +5,13 @@ sought by the container's index, which is absent or wrong in many files.
 """
 
 import math
+import os
+import selectors
+import subprocess
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import av
 import ffmpeg
@@ -20,6 +24,9 @@ from pipeline.sources.source import Source, Track, open_file
 SAFETY = 0.5  # s before the start of a clip at which decoding begins at the latest
 LARGEST_JITTER = 0.02  # s by which a time stamp may differ from the end of the sound before, without a gap
 FULL_RANGE, BT709 = 2, 1  # of a frame's color_range and colorspace
+LARGEST_SIDE = 16384  # pixels, of what the encoder takes
+# s for which the encoder may be waited for: at the least, and per second of the clip; 8K takes 10 per second on one core
+PATIENCE, PATIENCE_PER_SECOND = 60.0, 60.0
 
 
 @dataclass
@@ -36,7 +43,8 @@ class Cut:
     """What became of a clip.
 
     frames : how many were written. blank_before, blank_after : s of black at the start and end, where the file has no picture.
-    lost : pictures of the clip that could not be decoded. samples : how many were written. complaint : of decoder or encoder.
+    lost : pictures of the clip that could not be decoded. samples : how many were written. complaint : of the decoder.
+    failure : of the encoder, which gets nothing but plain pictures: a fault of the machine, not of the clip.
     """
 
     frames: int = 0
@@ -45,6 +53,7 @@ class Cut:
     lost: int = 0
     samples: int = 0
     complaint: str = ""
+    failure: str = ""
 
 
 class Picture:
@@ -58,6 +67,8 @@ class Picture:
         self.held: av.VideoFrame | None = None
         self.pending = self.written = self.blank_before = self.blank_after = self.seen = 0
         self.encoder = self.size = None
+        self.patience = PATIENCE + PATIENCE_PER_SECOND * self.total / rate
+        self.failure = self.complaint = ""
         self.bytes = b""
         self.time = -math.inf
 
@@ -72,21 +83,27 @@ class Picture:
         self.held, self.bytes = frame, b""
         return index >= self.total
 
-    def finish(self) -> str:
-        """Write what is still missing: the last picture as long as it is shown, then black. Gives the encoder's complaint."""
+    def finish(self) -> None:
+        """Write what is still missing: the last picture as long as it is shown, then black."""
         last = math.floor((self.track.last - self.start) * self.rate + 0.5)
         if self.held is not None:
             self._write(min(max(last, self.written + 1), self.total) - self.written)
         if self.encoder is None:
-            return ""
+            return
         self.blank_after = self.total - self.written
         self._put(self._black(), self.blank_after)
         self.written = self.total
-        _, complaint = self.encoder.communicate()
-        if self.encoder.returncode:
+        said = b""
+        try:
+            if not self.failure:
+                _, said = self.encoder.communicate(timeout=max(0.1, self.patience))
+        except subprocess.TimeoutExpired:
+            self._give_up()
+        if self.encoder.wait():
             self.path.unlink(missing_ok=True)
             self.written = 0
-        return complaint.decode("utf-8", "replace").strip()
+            told = " ".join(said.decode("utf-8", "replace").split()) or f"status {self.encoder.returncode}"
+            self.failure = self.failure or f"ffmpeg stopped ({told})"
 
     def _write(self, count: int) -> None:
         if count <= 0:
@@ -94,15 +111,18 @@ class Picture:
         if self.held is None:
             self.blank_before += count
         else:
-            if self.encoder is None:
-                self._open()
-                self._put(self._black(), self.blank_before)
+            if self.encoder is None and not self._open():
+                return
             self.bytes = self.bytes or planes(self.held, self.size, self.track.pixel_ratio)
             self._put(self.bytes, count)
         self.written += count
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Start the encoder with the black before the first picture; False of pictures that are too large for it."""
         width, height = upright_size(self.held, self.track.pixel_ratio)
+        if max(width, height) > LARGEST_SIDE:
+            self.complaint = f"pictures of {width} x {height} pixels are larger than {LARGEST_SIDE}"
+            return False
         self.size = (even(width), even(height))
         given = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="yuv420p", s="{}x{}".format(*self.size), framerate=self.rate)
         if self.held.colorspace == BT709:
@@ -111,17 +131,36 @@ class Picture:
         exact = {"map_metadata": -1, "fflags": "+bitexact", "flags": "+bitexact"}
         command = ffmpeg.output(given, f"file:{self.path}", **encoder, **exact).global_args("-loglevel", "error")
         self.encoder = command.run_async(cmd=ffmpeg_path(), pipe_stdin=True, pipe_stderr=True, overwrite_output=True)
+        os.set_blocking(self.encoder.stdin.fileno(), False)
+        self._put(self._black(), self.blank_before)
+        return True
 
     def _black(self) -> bytes:
         width, height = self.size
         return b"\x10" * (width * height) + b"\x80" * (width * height // 2)
 
     def _put(self, picture: bytes, count: int) -> None:
-        try:
-            for _ in range(count):
-                self.encoder.stdin.write(picture)
-        except BrokenPipeError:
-            pass  # the encoder's own message tells why
+        """Give the encoder a picture `count` times; one that has stopped, or that takes nothing, is given no more."""
+        pipe = self.encoder.stdin.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            for _ in range(0 if self.failure else count):
+                left = memoryview(picture)
+                while left:
+                    begun = monotonic()
+                    if not selector.select(max(0.1, self.patience)):
+                        return self._give_up()
+                    self.patience -= monotonic() - begun
+                    try:
+                        left = left[os.write(pipe, left) :]
+                    except BrokenPipeError:
+                        return None  # the encoder's own message tells why
+        return None
+
+    def _give_up(self) -> None:
+        waited = PATIENCE + PATIENCE_PER_SECOND * self.total / self.rate
+        self.failure = f"ffmpeg did not answer for {waited:.0f} s"
+        self.encoder.kill()
 
 
 def upright_size(frame: av.VideoFrame, pixel_ratio: float) -> tuple[int, int]:
@@ -326,7 +365,8 @@ def cut(path: str | Path, source: Source, spans: list[Span], frame_rate: int = 3
         complaint = complaint or next((decoder.complaint for decoder in decoders.values() if decoder.complaint), "")
     cuts = [Cut(complaint=complaint) for _ in spans]
     for result, picture in zip(cuts, pictures, strict=False):
-        result.complaint = picture.finish() or complaint
+        picture.finish()
+        result.complaint, result.failure = picture.complaint or complaint, picture.failure
         result.frames = picture.written if picture.encoder else 0
         result.blank_before, result.blank_after = picture.blank_before / frame_rate, picture.blank_after / frame_rate
         if decoders[source.picture.index].complaint:

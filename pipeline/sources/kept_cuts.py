@@ -11,7 +11,7 @@ from features.hashing import sha256_of
 from pipeline.base.io import replacing
 from pipeline.base.kept import KEY, key_of, link
 from pipeline.base.store import versions_of
-from pipeline.sources.clip_table import Clip, read_clips
+from pipeline.sources.clip_table import Clip
 from pipeline.sources.media import ffmpeg_path
 
 
@@ -68,9 +68,9 @@ class KeptCuts:
         self.taken += 1
         return True
 
-    def keep(self, output: Path) -> None:
-        """Keep the clips of a finished folder."""
-        clips = read_clips(output)
+    def keep(self, output: Path, clips: Sequence[Clip], without: Sequence[str] = ()) -> None:
+        """Keep the clips of a folder, but those named in `without`."""
+        clips = [clip for clip in clips if clip.clip_id not in without]
         flagged = {self.paths[clip.clip_id] for clip in clips if clip.flags}
         content = {}
         with replacing(self.folder) as temporary:
@@ -85,4 +85,4 @@ class KeptCuts:
                 key = self.keys[clip.clip_id]
                 content[clip.clip_id] = {"key": key, "video": clip.video, "audio": clip.audio, "files": files}
             (temporary / KEY).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        print(f"{output.name}: {len(clips) - self.taken} clips cut, {self.taken} kept")
+        print(f"{self.folder.name}: {len(clips) - self.taken} clips cut, {self.taken} kept")

@@ -1,5 +1,6 @@
 """A command ends a user's mistake with one line and status 1; a mistake of the program keeps its traceback."""
 
+import errno
 import subprocess
 import sys
 
@@ -21,6 +22,20 @@ def raising(error):
         (UserError("a.csv line 3: label: 'x'; give a number"), "error: a.csv line 3: label: 'x'; give a number"),
         (FileNotFoundError(2, "No such file or directory", "甲 1/a.csv"), "error: 甲 1/a.csv: No such file or directory"),
         (OSError("Unable to open file a.h5"), "error: Unable to open file a.h5"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "甲 1/a.h5"),
+            "error: 甲 1/a.h5: No space left on device; make room and run again",
+        ),
+        (
+            RuntimeError("a library failed:\n No space left on device"),
+            "error: a library failed: No space left on device; make room and run again",
+        ),
+        (MemoryError(), "error: not enough memory; give fewer --cores, or more memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+            "error: not enough memory (DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.); "
+            "give fewer --cores, or more memory",
+        ),
     ],
 )
 def test_a_mistake_of_the_user_becomes_one_line(error, said):

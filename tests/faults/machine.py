@@ -267,7 +267,7 @@ def killed_job(project: Path, command: list[str], module: str) -> str:
                         killed = True
             time.sleep(0.02)
         said = run.communicate()[0]
-    lines = [line for line in said.splitlines() if line.startswith("error: killed by signal 9: ")]
+    lines = [line for line in said.splitlines() if line.startswith("error: killed by signal 9")]
     assert run.returncode == 1 and len(lines) == 1, said[-2000:]
     return lines[0]
 

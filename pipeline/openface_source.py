@@ -79,6 +79,9 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # pandas' own errors, and those of the encoding, are ValueErrors
         raise UnreadableFile(f"{path} is no CSV file ({str(error).strip()}); run OpenFace again") from error
     table.columns = table.columns.str.strip()
+    if not table.columns.is_unique:
+        name = table.columns[table.columns.duplicated()][0]
+        raise UnreadableFile(f"{path} has the column {name} twice; run OpenFace again")
     optional = {name for names in OPTIONAL.values() for name in names}
     missing = [name for name in (*LEADING, *COLUMNS) if name not in table and name not in optional]
     if missing:

@@ -39,7 +39,12 @@ def run_command(main: Callable[[], None]) -> None:
     except Exception as error:
         if not isinstance(error, (UserError, OSError)) and not is_of_the_machine(error):
             raise
-        raise SystemExit(f"error: {message_of(error)}") from error
+        raise SystemExit(f"error: {printable(message_of(error))}") from error
+
+
+def printable(text: str) -> str:
+    """A text that may quote any file, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 def is_of_the_machine(error: Exception) -> bool:

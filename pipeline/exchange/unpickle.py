@@ -8,10 +8,13 @@ pickle names is ever looked up or imported. numpy's own functions are not called
 
 import copyreg
 import math
+import os
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -153,6 +156,14 @@ class _Unpickler(pickle.Unpickler):
         raise UnsafePickleError("a persistent id")
 
 
+def _check_sizes(file: BinaryIO, size: int) -> None:
+    """Refuse a file that says of itself that it is larger than it is: for a few bytes its reader would fill the memory."""
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in ("PUT", "LONG_BINPUT") and argument > size:
+            raise UnsafePickleError(f"a memo of {argument} things in {size} bytes")
+    file.seek(0)
+
+
 def read_pickle(path: str | Path) -> object:
     """Read a pickle of dicts, lists, texts, numbers and numpy arrays, of protocol 0 to 5, also one written by Python 2.
 
@@ -177,6 +188,7 @@ def read_pickle(path: str | Path) -> object:
     copyreg.clear_extension_cache()
     with open(path, "rb") as file:
         try:
+            _check_sizes(file, os.fstat(file.fileno()).st_size)
             return _keys_as_text(_Unpickler(file, encoding="bytes").load())
         except UnsafePickleError as error:
             raise UnsafePickleError(

@@ -7,7 +7,7 @@ import jsonschema
 import pandas as pd
 import yaml
 
-from pipeline.base.command import UserError
+from pipeline.base.command import UserError, printable
 from pipeline.sources.manifest_file import Line, number_of, read_lines
 from pipeline.sources.names import FORMATS
 
@@ -87,7 +87,7 @@ def check_rows(
             faults.append(f"{where}: path: no such file '{_short(source)}'; correct the path or put the video there")
     if faults:
         more = f"\n... and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
-        shown = "\n".join(map(_printable, faults[:FAULTS_SHOWN]))
+        shown = "\n".join(map(_one_line, faults[:FAULTS_SHOWN]))
         raise ManifestError(f"{len(faults)} fault(s) in the manifest:\n{shown}{more}")
 
 
@@ -102,9 +102,9 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _printable(fault: str) -> str:
+def _one_line(fault: str) -> str:
     """A fault as one line, whatever the cells hold."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
+    return printable(fault).replace("\n", "\\n")
 
 
 def _complete(path: str | Path, lines: list[Line], needed: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ def raising(error):
     ("error", "said"),
     [
         (UserError("a.csv line 3: label: 'x'; give a number"), "error: a.csv line 3: label: 'x'; give a number"),
+        (UserError("'a\x1b[2J\0b'\nline 2"), "error: 'a\\x1b[2J\\x00b'\nline 2"),
         (FileNotFoundError(2, "No such file or directory", "甲 1/a.csv"), "error: 甲 1/a.csv: No such file or directory"),
         (OSError("Unable to open file a.h5"), "error: Unable to open file a.h5"),
         (

@@ -5,13 +5,14 @@
 # make faults   full disks, missing programs, little memory, and the workflow killed a hundred times: every byte compared (40 min)
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
 # make hostile  some 300 bad files, and what is said of each
+# make fuzz     ten minutes' search for bytes that the readers of manifests, pickles and OpenFace's files do not bear
 # Each sets up .venv first, if it is not there or the requirements have changed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test report docs containers hostile faults setup lint ci
+.PHONY: table2 test report docs containers hostile fuzz faults setup lint ci
 
 setup: .venv/installed
 
@@ -45,6 +46,12 @@ containers: setup
 
 hostile: setup
 	$(BIN)/python -m tests.hostile.files 2> /dev/null
+
+fuzz: setup
+	$(BIN)/pip install --quiet --requirement requirements-fuzz.txt
+	$(BIN)/python -m tests.fuzz.readers manifest -max_total_time=200
+	$(BIN)/python -m tests.fuzz.readers pickle -max_total_time=200
+	$(BIN)/python -m tests.fuzz.readers openface -max_total_time=200
 
 lint: setup
 	$(BIN)/ruff check .

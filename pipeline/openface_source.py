@@ -38,6 +38,7 @@ TIMESTAMP_ERROR = 0.0011  # s, of the difference of two timestamps in millisecon
 FEW_FRAMES = 0.5
 FRAME_RATE = 30.0  # Hz
 LARGEST_GAP = 0.1  # s, of a clip that may be missing without a word, or 2 % of it
+MOST_FRAMES = 1_000_000  # an hour at 240 Hz, and more
 
 
 class UnreadableFile(UserError):
@@ -79,6 +80,8 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:  # pandas' own errors, and those of the encoding, are ValueErrors
         raise UnreadableFile(f"{path} is no CSV file ({str(error).strip()}); run OpenFace again") from error
     table.columns = table.columns.str.strip()
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names of the rows
+        raise UnreadableFile(f"{path} has rows with more cells than it has columns; run OpenFace again")
     if not table.columns.is_unique:
         name = table.columns[table.columns.duplicated()][0]
         raise UnreadableFile(f"{path} has the column {name} twice; run OpenFace again")
@@ -97,6 +100,10 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UnreadableFile(f"{path} has cells that are no numbers ({error}); run OpenFace again") from error
     if not np.isfinite(numbers[[name for name in (*LEADING, "face_id") if name in numbers]].to_numpy()).all():
         raise UnreadableFile(f"{path} has rows without frame, face_id, timestamp, confidence or success; run OpenFace again")
+    if (numbers[[name for name in ("frame", "face_id") if name in numbers]] % 1 != 0).any(axis=None):
+        raise UnreadableFile(f"{path} has a frame or face_id that is no whole number; run OpenFace again")
+    if np.ptp(numbers["frame"]) > MOST_FRAMES or numbers.abs().get("face_id", numbers["frame"]).max() > MOST_FRAMES:
+        raise UnreadableFile(f"{path} has numbers of frames or faces beyond {MOST_FRAMES}; run OpenFace again")
     unknown = [name for name in table.columns if name not in used]
     if unknown:
         print(f"{path}: columns left aside, which are not of OpenFace 2: {', '.join(unknown)}")

@@ -37,7 +37,7 @@ def compile_functions(settings: AudioSettings) -> None:
 
 def extract_clips(folder: Path, settings: AudioSettings, kept: KeptFeatures) -> Iterator[tuple[str, ClipFeatures]]:
     """Features of every clip of a clips folder, in order; a clip without usable sound has no frames, or a flag."""
-    nothing, made = np.zeros((0, len(column_names(settings))), np.float32), 0
+    nothing = np.zeros((0, len(column_names(settings))), np.float32)
     for clip in tqdm(read_clips(folder), desc=f"audio {folder.name}", unit="clip"):
         name = f"{folder.name}/{clip.clip_id}"
         if not clip.audio:
@@ -48,7 +48,6 @@ def extract_clips(folder: Path, settings: AudioSettings, kept: KeptFeatures) -> 
             kept.note(clip.clip_id, key, features)
             yield clip.clip_id, features
             continue
-        made += 1
         samples = read_wav(folder / clip.audio)
         features = ClipFeatures(extract_audio(samples, settings))
         if np.sqrt(np.mean(samples**2)) < SILENCE:
@@ -58,7 +57,6 @@ def extract_clips(folder: Path, settings: AudioSettings, kept: KeptFeatures) -> 
             features.flags, features.message = ["little_voiced"], message
         kept.note(clip.clip_id, key, features)
         yield clip.clip_id, features
-    print(f"{folder.name}: {made} clips measured, {len(kept.clips) - made} kept")
 
 
 def extract(folder: Path, output: Path, settings: AudioSettings, code: Sequence[str] = ()) -> None:

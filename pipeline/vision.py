@@ -217,7 +217,7 @@ def extract(
         versions=versions_of("ai-edge-litert", "facenet-pytorch", "numpy", "opencv-python-headless", "torch"),
         weights=models.weights,
     )
-    measures, kept, made = [], KeptFeatures(output, attributes, code), 0
+    measures, kept = [], KeptFeatures(output, attributes, code)
     with tempfile.TemporaryDirectory() as folder_of_measures:
         with new_store(output, attributes) as file:
             for clip in tqdm(clips, desc=f"vision {folder.name}", unit="clip"):
@@ -226,7 +226,6 @@ def extract(
                     of_clip = kept.array(clip.clip_id)
                 else:
                     features, of_clip = features_of_clip(folder, clip, models, settings)
-                    made += 1
                 add_clip(file, clip.clip_id, features)
                 # On disk: those of a long video would fill the memory.
                 save_array(path := Path(folder_of_measures) / f"{len(measures)}.npy", of_clip)
@@ -235,7 +234,6 @@ def extract(
             if settings.baseline == "video":
                 count_from_neutral_faces(file, folder.name, clips, measures)
         kept.keep()
-    print(f"{folder.name}: {made} clips measured, {len(clips) - made} kept")
 
 
 def count_from_neutral_faces(file: h5py.File, video_id: str, clips: list[Clip], measures: list[np.ndarray]) -> None:

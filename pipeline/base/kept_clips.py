@@ -50,6 +50,7 @@ class KeptFeatures:
     code: Sequence[str]
     clips: dict[str, KeptClip] = field(default_factory=dict)  # of this job
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # of this job, by clip
+    taken: int = 0  # how many of its clips were made earlier
 
     def __post_init__(self):
         self.folder = self.output.parent / ".kept" / self.output.stem
@@ -69,6 +70,7 @@ class KeptFeatures:
         clip = self.earlier.get(clip_id)
         if clip is None or clip.key != key:
             return None
+        self.taken += 1
         with h5py.File(self.folder / STORE, "r") as file:
             group = file[clip_id]
             found = {name: read_array(group[name]) for name in extras}
@@ -87,7 +89,7 @@ class KeptFeatures:
                 self.arrays[clip_id] = array
 
     def keep(self) -> None:
-        """Keep the feature file, as it is now, with the clips that were noted."""
+        """Keep the feature file, as it is now, with the clips that were noted, and print how many were made anew."""
         if not self.code:
             return
         with replacing(self.folder) as temporary:
@@ -98,3 +100,4 @@ class KeptFeatures:
             files = {path.name: sha256_of(path) for path in sorted(temporary.iterdir())}
             content = {"files": files, "clips": {clip_id: asdict(clip) for clip_id, clip in self.clips.items()}}
             (temporary / KEY).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        print(f"{self.output.stem}: {len(self.clips) - self.taken} clips measured, {self.taken} kept")

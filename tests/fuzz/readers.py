@@ -105,6 +105,7 @@ def main() -> None:
     with atheris.instrument_imports(include=[modules[reader]]):
         from pipeline import import_pickle, openface_source  # noqa: F401
         from pipeline.sources import manifest_table  # noqa: F401
+    (CASES / reader).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as corpus:
         for number, data in enumerate(good_files()[reader]):
             (Path(corpus) / f"good_{number}").write_bytes(data)

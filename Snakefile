@@ -19,6 +19,7 @@ if not workflow.overwrite_configfiles:
 validate(config, "workflow/schemas/config.schema.yaml")
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/crash.smk"
 include: "workflow/rules/encoder.smk"
 # A published feature file takes the place of all that is done with raw videos.

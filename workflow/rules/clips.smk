@@ -17,6 +17,9 @@ rule clips:
         "<logs>/clips/{video_id}.log",
     benchmark:
         "<build>/run_times/clips/{video_id}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["clips"],
     shell:
         "python -m pipeline.clips --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
         " {params.audio_track} --code {input.script:q} --output {output:q} > {log:q} 2>&1"

@@ -23,6 +23,9 @@ rule dataset:
         "<logs>/dataset.log",
     benchmark:
         "<build>/run_times/dataset/dataset.tsv"
+    threads: 1
+    resources:
+        **NEEDS["dataset"],
     shell:
         "python -m pipeline.dataset --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --corpus {params.corpus:q} --label-range {params.label_range} --vision-pooling {params.pooling}"

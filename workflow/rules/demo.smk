@@ -17,6 +17,9 @@ if DEMO:
             "<logs>/demo/{video_id}.log",
         benchmark:
             "<build>/run_times/demo_video/{video_id}.tsv"
+        threads: 1
+        resources:
+            **NEEDS["demo_video"],
         shell:
             "python -m demo.video --videos {params.demo[videos]} --clips {params.demo[clips]} --seed {params.demo[seed]}"
             " --video-id={wildcards.video_id:q} --output {output.video:q} 2>&1 | tee {log:q}"

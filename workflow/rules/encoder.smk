@@ -11,5 +11,8 @@ rule encoder:
         "<logs>/encoder.log",
     benchmark:
         "<build>/run_times/encoder/encoder.tsv"
+    threads: 1
+    resources:
+        **NEEDS["encoder"],
     shell:
         "python -m pipeline.encoder --output {output:q} > {log:q} 2>&1"

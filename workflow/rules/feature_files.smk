@@ -20,6 +20,9 @@ if FEATURES_FILE:
             encoder=ENCODER,
         log:
             "<logs>/import_pickle.log",
+        threads: 1
+        resources:
+            **NEEDS["import_pickle"],
         shell:
             "python -m pipeline.import_pickle --features {params.features:q} --corpus {params.corpus:q}"
             " --label-range {params.label_range} --tasks {params.tasks} --encoder {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -35,5 +38,8 @@ rule export_pickle:
         "<results>/features.pkl",
     log:
         "<logs>/export_pickle.log",
+    threads: 1
+    resources:
+        **NEEDS["export_pickle"],
     shell:
         "python -m pipeline.export_pickle --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

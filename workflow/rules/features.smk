@@ -20,6 +20,9 @@ rule text:
         "<logs>/text/{video_id}.log",
     benchmark:
         "<build>/run_times/text/{video_id}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["text"],
     shell:
         "python -m pipeline.text --manifest {input.manifest:q} --video-id={wildcards.video_id:q} --encoder {params.encoder:q}"
         " --batch-size {params.text[batch_size]} --precision {params.text[precision]} --output {output:q} > {log:q} 2>&1"
@@ -39,6 +42,9 @@ rule audio:
         "<logs>/audio/{video_id}.log",
     benchmark:
         "<build>/run_times/audio/{video_id}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["audio"],
     shell:
         "python -m pipeline.audio --clips {input.clips:q} --first {params.audio[first]} --f0 {params.audio[f0]}"
         " --f0-min {params.audio[f0_min]} --f0-max {params.audio[f0_max]} --code {input.script:q} {input.modules:q} --output {output:q} > {log:q} 2>&1"
@@ -84,6 +90,9 @@ if SOURCE == "openface_csv":
             "<logs>/vision/{video_id}.log",
         benchmark:
             "<build>/run_times/vision/{video_id}.tsv"
+        threads: 1
+        resources:
+            **NEEDS["vision"],
         shell:
             "python -m pipeline.openface_source --manifest {input.manifest:q} --video-id={wildcards.video_id:q}"
             " --csv {params.folder:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -106,6 +115,9 @@ elif SOURCE in ("py_feat", "py_feat_v1"):
             "<logs>/vision/{video_id}.log",
         benchmark:
             "<build>/run_times/vision/{video_id}.tsv"
+        threads: 1
+        resources:
+            **NEEDS["vision"],
         shell:
             "python -m pipeline.vision_py_feat --clips {input.clips:q} --detector {params.detector}"
             " --minimum-confidence {params.minimum_confidence} --output {output:q} 2>&1 | tee {log:q}"
@@ -128,6 +140,9 @@ else:
             "<logs>/vision/{video_id}.log",
         benchmark:
             "<build>/run_times/vision/{video_id}.tsv"
+        threads: 1
+        resources:
+            **NEEDS["vision"],
         shell:
             "python -m pipeline.vision --clips {input.clips:q} --coordinates {params.vision[coordinates]}"
             " --minimum-confidence {params.vision[minimum_confidence]} --baseline {params.vision[baseline]}"
@@ -144,5 +159,8 @@ rule openface_csv:
         directory("<results>/openface_csv/{video_id}"),
     log:
         "<logs>/openface_csv/{video_id}.log",
+    threads: 1
+    resources:
+        **NEEDS["openface_csv"],
     shell:
         "python -m pipeline.openface_csv --features {input.features:q} --output {output:q} > {log:q} 2>&1"

@@ -71,6 +71,9 @@ rule corpus_tables:
         "<logs>/tables/corpus_tables.log",
     benchmark:
         "<build>/run_times/corpus_tables/corpus_tables.tsv"
+    threads: 1
+    resources:
+        **NEEDS["corpus_tables"],
     shell:
         "python -m pipeline.results.corpus_tables --dataset {input.dataset:q} {params.clips:q} --table1 {output.table1:q}"
         " --table3 {output.table3:q} --figure2 {output.figure2:q} --figure2-table {output.figure2_table:q} > {log:q} 2>&1"
@@ -97,6 +100,9 @@ rule representations:
         "<logs>/figures/{figure}.log",
     benchmark:
         "<build>/run_times/representations/{figure}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["representations"],
     shell:
         "python -m pipeline.results.representations --figure {input.figure:q} --runs {params.runs:q} --seed {params.seed}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -123,6 +129,9 @@ rule curves:
         "<logs>/curves/{run}.log",
     benchmark:
         "<build>/run_times/curves/{run}.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.curves --runs {params.runs:q} --run {wildcards.run} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"

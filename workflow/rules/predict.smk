@@ -50,6 +50,9 @@ rule pack:
         folder=folder_of_runs,
     log:
         "<logs>/pack/{run}.log",
+    threads: 1
+    resources:
+        **NEEDS["pack"],
     shell:
         "python -m pipeline.pack {params.folder:q} --dataset {input.dataset:q} --seeds {params.seeds} --output {output:q}"
         " > {log:q} 2>&1"
@@ -76,6 +79,9 @@ rule predictions:
         encoder=predict_encoder,
     log:
         "<logs>/predictions.log",
+    threads: 1
+    resources:
+        **NEEDS["predictions"],
     shell:
         "python -m pipeline.predictions --manifest {input.manifest:q} --clips {params.clips:q} --features {params.features:q}"
         " --model {input.model:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -100,6 +106,9 @@ rule explain:
         encoder=encoder_name,
     log:
         "<logs>/explain/{video_id}.log",
+    threads: 1
+    resources:
+        **NEEDS["explain"],
     shell:
         "python -m pipeline.explain --manifest {input.manifest:q} --video-id={wildcards.video_id:q} --clips {params.clips:q}"
         " --features {params.features:q} --model {input.model:q} --encoder {params.encoder:q} --output {output:q}"
@@ -118,6 +127,9 @@ rule predictions_page:
         "<results>/predictions/index.html",
     log:
         "<logs>/predictions_page.log",
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.pages.predictions_page --predictions {input.predictions:q} --model {input.model:q} --output {output:q}"
         " > {log:q} 2>&1"

@@ -23,6 +23,9 @@ rule qc_video:
         "<logs>/qc/{video_id}.log",
     benchmark:
         "<build>/run_times/qc_video/{video_id}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["qc_video"],
     shell:
         "python -m pipeline.pages.qc_video --clips {input.clips:q} --features {params.features:q} --output {output:q} > {log:q} 2>&1"
 
@@ -45,6 +48,9 @@ rule qc:
         "<logs>/qc.log",
     benchmark:
         "<build>/run_times/qc/qc.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.pages.qc --manifest {input.manifest:q} --quality {input.quality:q} --videos {params.videos:q}"
         " --corpus {params.corpus:q} --output {output:q} > {log:q} 2>&1"

@@ -16,5 +16,8 @@ rule quality:
         "<logs>/quality.log",
     benchmark:
         "<build>/run_times/quality/quality.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.quality --dataset {input.dataset:q} --output {output:q} > {log:q} 2>&1"

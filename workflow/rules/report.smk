@@ -22,6 +22,9 @@ rule run_times:
         folder=run_times_root,
     log:
         "<logs>/run_times.log",
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.run_times --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
 
@@ -44,6 +47,9 @@ rule provenance:
         manifest=["--manifest", config["manifest"]] if "manifest" in config else [],
     log:
         "<logs>/provenance.log",
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.provenance write --config {params.config:q} {params.manifest:q} --dataset {input.dataset:q}"
         " --output {output:q} > {log:q} 2>&1"

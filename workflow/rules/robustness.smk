@@ -25,6 +25,9 @@ rule robustness:
         "<logs>/robustness/{run}.log",
     benchmark:
         "<build>/run_times/robustness/{run}.tsv"
+    threads: 1
+    resources:
+        **NEEDS["robustness"],
     shell:
         "python -m pipeline.results.robustness --run {wildcards.run} --runs {params.runs:q} --seeds {params.seeds}"
         " --dataset {input.dataset:q} {params.encoder:q} --output {output:q} > {log:q} 2>&1"
@@ -52,6 +55,9 @@ rule robustness_table:
         "<logs>/robustness.log",
     benchmark:
         "<build>/run_times/robustness_table/robustness_table.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
         " > {log:q} 2>&1"

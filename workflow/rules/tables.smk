@@ -87,6 +87,9 @@ rule table:
         "<logs>/tables/{table}.log",
     benchmark:
         "<build>/run_times/table/{table}.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without}"
@@ -117,6 +120,9 @@ rule significance:
         "<logs>/tables/significance.log",
     benchmark:
         "<build>/run_times/significance/significance.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --output {output:q} > {log:q} 2>&1"
@@ -142,5 +148,8 @@ rule unimodal:
         "<logs>/tables/unimodal.log",
     benchmark:
         "<build>/run_times/unimodal/unimodal.tsv"
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.results.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"

@@ -24,6 +24,8 @@ rule train:
         "<logs>/train/{run}.log",
     benchmark:
         "<build>/run_times/train/{run}.tsv"
+    resources:
+        **NEEDS["train"],
     shell:
         "python -m pipeline.train --dataset {input.dataset:q} --system {params.system} --config {input.config:q}"
         " --override {params.override:q} {params.encoder:q} --seeds {params.seeds} --processes {threads}"

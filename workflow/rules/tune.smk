@@ -54,6 +54,8 @@ rule trial:
     threads: 1
     log:
         "<logs>/trials/{run}/{trial}.log",
+    resources:
+        **NEEDS["trial"],
     shell:
         "python -m pipeline.train --dataset {input.dataset:q} --system {params.system} --config {input.config:q}"
         " --override {params.override:q} {params.encoder:q} --seeds {params.seeds} --processes {threads}"
@@ -78,6 +80,9 @@ rule tuned:
         corpus=config["corpus"],
     log:
         "<logs>/tuned/{run}.log",
+    threads: 1
+    resources:
+        **SMALL,
     shell:
         "python -m pipeline.tune --search {input.search:q} --folder {params.folder:q} --trials {params.trials}"
         " --seeds {params.seeds} --corpus {params.corpus:q} --output {output.best:q} --ranking {output.ranking:q}"

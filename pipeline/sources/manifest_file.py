@@ -29,8 +29,10 @@ def number_of(cell: str) -> float | None:
 
     Raises ValueError if it is no number, or not a finite one.
     """
-    text = unicodedata.normalize("NFKC", cell).replace("\N{MINUS SIGN}", "-").strip()
-    text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
+    text = cell.strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").strip()
+        text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
     if not text:
         return None
     value = float(text) if NUMBER.fullmatch(text) else float("inf")

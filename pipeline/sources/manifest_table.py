@@ -1,6 +1,7 @@
 """The manifest: one row per clip; reading and checking it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import jsonschema
@@ -69,14 +70,13 @@ def check_rows(
     path: str | Path, lines: Iterable[Line], label_range: tuple[float, float] = (-1.0, 1.0), made: Collection[str] = ()
 ) -> None:
     """Raise ManifestError if any row has a fault; one line per fault, with the row's line in the file at `path`."""
-    faults = []
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")), format_checker=FORMATS)
+    faults, check = [], _checker_of_cells()
     seen: dict[tuple[str, str], int] = {}
     files: dict[str, bool] = {}
     for line in lines:
         row = line.cells
         where = f"{path} line {line.number} ({_short(row['video_id'])}/{_short(row['clip_id'])})"
-        faults += [f"{where}: {fault}" for fault in _row_faults(row, validator, label_range)]
+        faults += [f"{where}: {fault}" for fault in _row_faults(row, check, label_range)]
         first = seen.setdefault((row["video_id"], row["clip_id"]), line.number)
         if first != line.number:
             faults.append(f"{where}: duplicate of line {first}; give each clip of a video its own clip_id")
@@ -151,18 +151,33 @@ def rows_of_video(path: str | Path, video_id: str) -> pd.DataFrame:
     ManifestError
         If the manifest has no clip of this video.
     """
-    table = rows_of_all(path)
-    rows = table[table["video_id"] == video_id]
-    if rows.empty:
+    lines = read_lines(path)
+    _complete(path, lines, NEEDED)
+    chosen = [line for line in lines if line.cells["video_id"] == video_id]
+    if not chosen:
         raise ManifestError(f"{path} has no clip of video '{video_id}'; check the video id")
-    return rows
+    return table_of(chosen)
 
 
-def _row_faults(row: dict, validator: jsonschema.Draft202012Validator, label_range: tuple[float, float]) -> list[str]:
+def _checker_of_cells() -> Callable[[str, str | float | None], list[str]]:
+    """A function (column, cell) -> faults, by the schema; modes, names of videos and labels come again and are kept."""
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")), format_checker=FORMATS)
+    validators = {name: validator.evolve(schema=schema) for name, schema in validator.schema["properties"].items()}
+
+    def check(name: str, cell: str | float | None) -> list[str]:
+        errors = validators[name].iter_errors(cell)
+        reasons = ["it is empty" if cell is None else _short(str(error.cause or error.message)) for error in errors]
+        return [f"{name}: {reason}; {validators[name].schema['cure']}" for reason in reasons]
+
+    kept = lru_cache(maxsize=1 << 16)(check)
+    return lambda name, cell: (check if name == "text" else kept)(name, cell)
+
+
+def _row_faults(
+    row: dict, check: Callable[[str, str | float | None], list[str]], label_range: tuple[float, float]
+) -> list[str]:
     cells = {name: _cell(name, value) for name, value in row.items()}
-    errors = sorted(validator.iter_errors(cells), key=lambda error: list(error.absolute_path))
-    reasons = ["it is empty" if error.instance is None else _short(str(error.cause or error.message)) for error in errors]
-    faults = [f"{e.absolute_path[0]}: {reason}; {e.schema['cure']}" for e, reason in zip(errors, reasons, strict=True)]
+    faults = [fault for name in sorted(cells) for fault in check(name, cells[name])]
     if faults:
         return faults
     low, high = label_range

@@ -18,7 +18,6 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 os.environ["PYTHONPATH"] = f"{workflow.basedir}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
 
 
-
 def one_form(value):
     """A value of the config in one form and order, so that 65.0 in place of 65, or a default that is given, runs nothing again."""
     if isinstance(value, dict):
@@ -48,6 +47,8 @@ if not FEATURES_FILE:
     except UserError as error:
         raise WorkflowError(str(error))
     VIDEOS = list(MANIFEST["video_id"].unique())
+# Each once: a search of the whole table for every job would take longer, the square of their number.
+ROWS = {} if FEATURES_FILE else dict(list(MANIFEST.groupby("video_id", sort=False)))
 
 # Clips that are no part of the corpus, for a trained system to predict: `--config predict=new.csv`.
 PREDICT = config.get("predict")
@@ -61,6 +62,8 @@ if PREDICT:
     if shared := sorted(set(NEW_ROWS["video_id"]) & set(VIDEOS)):
         raise WorkflowError(f"{PREDICT}: video '{shared[0]}' is in the corpus too; give it another video_id")
 NEW_VIDEOS = list(NEW_ROWS["video_id"].unique()) if PREDICT else []
+if PREDICT:
+    ROWS |= dict(list(NEW_ROWS.groupby("video_id", sort=False)))
 
 if workflow.is_main_process:
     for manifest in {config.get("manifest"), PREDICT} - {None}:
@@ -114,12 +117,7 @@ TRAINING_MODULES = code_of("pipeline/train.py")
 
 def rows_of(video_id, *columns):
     """Cells of the manifest on which the jobs of one video depend, as text: a change of them reruns these jobs alone."""
-    return all_rows_of(video_id)[list(columns)].to_csv(index=False)
-
-
-def all_rows_of(video_id):
-    table = NEW_ROWS if video_id in NEW_VIDEOS else MANIFEST
-    return table[table["video_id"] == video_id]
+    return ROWS[video_id][list(columns)].to_csv(index=False)
 
 
 def manifest_of(wildcards):
@@ -128,7 +126,7 @@ def manifest_of(wildcards):
 
 
 def raw_videos(wildcards):
-    return list(all_rows_of(wildcards.video_id)["path"].unique())
+    return list(ROWS[wildcards.video_id]["path"].unique())
 
 
 def made_videos(wildcards):

@@ -61,7 +61,7 @@ if SOURCE == "openface_csv":
 
     def openface_files(wildcards):
         """The files that there are; a clip without one is flagged."""
-        clip_ids = all_rows_of(wildcards.video_id)["clip_id"]
+        clip_ids = ROWS[wildcards.video_id]["clip_id"]
         files = [Path(OPENFACE) / wildcards.video_id / f"{clip_id}.csv" for clip_id in clip_ids]
         return [str(file) for file in files if file.is_file()]
 

@@ -2,6 +2,8 @@
 # minutes, more at each new attempt. Locally nothing of it binds unless you say what there is, as in
 # `snakemake --cores 16 --resources mem_mb=60000 gpu=4`; on a cluster each job asks for it (profiles/README.md).
 
+from functools import cache
+
 GPU = config["gpu"]
 
 
@@ -29,9 +31,10 @@ def needs_of_video(memory, per_minute=0.0, minutes=10, minutes_per_minute=0.0, g
     return {"mem_mb": mem_mb, "runtime": runtime, "gpu": gpu}
 
 
+@cache
 def minutes_of(video_id):
     """How long the clips of a video are in all; of a file that is one clip a MB is taken for ten seconds."""
-    rows = all_rows_of(video_id)
+    rows = ROWS[video_id]
     whole = [os.path.getsize(path) for path in rows.loc[rows["start"].isna(), "path"] if os.path.isfile(path)]
     return ((rows["end"] - rows["start"]).sum() + sum(whole) / 1e5) / 60
 

@@ -33,7 +33,9 @@ def make_project(folder: Path, videos: int, clips: int) -> None:
         (folder / path).touch()
         for clip in range(clips):
             mode = ("train", "train", "train", "valid", "test")[clip % 5]
-            rows.append((f"v{number:05d}", f"{clip:04d}", path, 3.0 * clip, 3.0 * clip + 3, mode, "今天很开心", 0.2, 0.2, 0.2, 0.2))
+            rows.append(
+                (f"v{number:05d}", f"{clip:04d}", path, 3.0 * clip, 3.0 * clip + 3, mode, "今天很开心", 0.2, 0.2, 0.2, 0.2)
+            )
     columns = ["video_id", "clip_id", "path", "start", "end", "mode", "text", "label", "label_T", "label_A", "label_V"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "manifest.csv", index=False)
     text = (ROOT / "config" / "ch_sims.yaml").read_text(encoding="utf-8").splitlines()
@@ -45,7 +47,9 @@ def dry_run(folder: Path) -> tuple[float, float, int]:
     """Seconds, GB at most, and jobs."""
     command = [sys.executable, "-m", "snakemake", TARGET, "--cores", "2", "--dry-run", "--quiet", "rules", "host"]
     begun = time.monotonic()
-    process = subprocess.Popen([*command, "--configfile", "config.yaml"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [*command, "--configfile", "config.yaml"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:

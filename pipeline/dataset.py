@@ -22,6 +22,7 @@ frame of means, so that after standardisation both are zero; `flags` tells which
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,33 +35,33 @@ from features.pooling import mean_pool
 from features.statistics import mean_and_std
 from pipeline.base.command import UserError, run_command
 from pipeline.base.hdf5 import new_hdf5
-from pipeline.base.store import Store, StoreAttributes, put_attributes, read_store
-from pipeline.runs.dataset_file import fill, write_attributes, write_clips
+from pipeline.base.store import StoreAttributes, put_attributes, read_store
+from pipeline.runs.dataset_file import write_attributes, write_clips
 from pipeline.sources.clip_table import read_clips
 from pipeline.sources.manifest_table import LABELS, rows_of_all
 
 MODALITIES = ("text", "audio", "vision")
+CLIPS_AT_ONCE = 256  # whose frames are looked at together
 RATE_TOLERANCE = 1.01  # largest ratio of the frame rates of two videos
 
 
 @dataclass
 class Modality:
-    """All clips of one modality, in manifest order.
+    """What the feature files of one modality say of the clips, in manifest order, apart from the values.
 
-    attributes : those of the feature files. pooling : frames of theirs behind each frame. values : [frames, columns] per clip.
-    token_ids : [frames] per clip, of text only.
+    attributes : those of the files. lengths : int64 [shape=(clips,)], frames of each clip after pooling. flags : of each clip.
+    messages : of each clip. has_token_ids : whether there is a token id for each frame.
     """
 
     attributes: StoreAttributes
-    pooling: int
-    values: list[np.ndarray]
-    token_ids: list[np.ndarray]
+    lengths: np.ndarray
     flags: list[list[str]]
     messages: list[str]
+    has_token_ids: bool
 
 
-def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality:
-    """Read the feature files of one modality.
+def survey(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality:
+    """Look through the feature files of one modality without keeping their values, which may be more than the memory holds.
 
     Parameters
     ----------
@@ -73,52 +74,75 @@ def load_modality(rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality
 
     Raises
     ------
-    ValueError
-        If a clip is missing in its file, or files differ in their columns, their settings or their frame rate.
+    UserError
+        If a file is damaged, a clip is missing in its file, or files differ in their columns, settings or frame rate.
     """
-    stores: dict[str, Store] = {}
-    for video_id in tqdm(rows["video_id"].unique(), desc=f"read {folder.name}", unit="video"):
-        store = read_store(folder / f"{video_id}.h5", video_id)
-        for clip in store.clips.values():
-            clip.values = mean_pool(clip.values, window)
-        stores[video_id] = store
-    first = next(iter(stores.values())).attributes
-    for video_id, store in stores.items():
+    first, rates = None, []
+    found: dict[tuple[str, str], tuple[int, list[str], str, bool]] = {}
+    for video_id, own in tqdm(rows.groupby("video_id", sort=False), desc=f"read {folder.name}", unit="video"):
+        path = folder / f"{video_id}.h5"
+        store = read_store(path, video_id)
+        first = first or store.attributes
         for name in ("columns", "extractor", "settings", "weights"):
             if getattr(store.attributes, name) != getattr(first, name):
-                raise UserError(f"{folder}/{video_id}.h5 has other {name} than the other videos; delete {folder} and run again")
-    rates = [store.attributes.frame_rate for store in stores.values()]
+                raise UserError(f"{path} has other {name} than the other videos; delete {folder} and run again")
+        rates.append(store.attributes.frame_rate)
+        for clip_id in own["clip_id"]:
+            clip = store.clips.get(clip_id)
+            if clip is None:
+                raise UserError(f"{path} lacks clip {clip_id} of the manifest; delete it and run again")
+            found[video_id, clip_id] = -(-len(clip.values) // window), clip.flags, clip.message, "token_ids" in clip.extras
     if max(rates) > RATE_TOLERANCE * min(rates):
         raise UserError(
             f"{folder} has videos of {min(rates):g} and of {max(rates):g} frames/s, which pooling by frames would mix; "
             "bring them to one rate"
         )
-    modality = Modality(first, window, [], [], [], [])
-    for row in rows.itertuples():
-        clip = stores[row.video_id].clips.get(row.clip_id)
-        if clip is None:
-            raise UserError(f"{folder}/{row.video_id}.h5 lacks clip {row.clip_id} of the manifest; delete it and run again")
-        modality.values.append(clip.values)
-        if "token_ids" in clip.extras:
-            modality.token_ids.append(clip.extras["token_ids"])
-        modality.flags.append(clip.flags)
-        modality.messages.append(clip.message)
+    clips = [found[name] for name in zip(rows["video_id"], rows["clip_id"], strict=True)]
+    lengths, flags, messages, has_token_ids = map(list, zip(*clips, strict=True))
+    return Modality(first, np.array(lengths, dtype=np.int64), flags, messages, all(has_token_ids))
+
+
+def write_modality(file: h5py.File, name: str, rows: pd.DataFrame, folder: Path, window: int = 1) -> Modality:
+    """Write values, offsets and train statistics of one modality, one video in memory at a time; see `survey`.
+
+    The order on the disk is the manifest's; a clip without any frame gets one.
+    """
+    modality = survey(rows, folder, window)
+    used = np.maximum(modality.lengths, 1)
+    offsets = np.concatenate([[0], np.cumsum(used)])
+    group = file.create_group(name)
+    group["offsets"] = offsets
+    values = group.create_dataset("values", (int(offsets[-1]), len(modality.attributes.columns)), np.float32)
+    if modality.has_token_ids:
+        token_ids = group.create_dataset("token_ids", (int(offsets[-1]),), np.int32)
+    places = dict(zip(zip(rows["video_id"], rows["clip_id"], strict=True), zip(offsets[:-1], used, strict=True), strict=True))
+    for video_id, own in tqdm(rows.groupby("video_id", sort=False), desc=f"write {name}", unit="video"):
+        clips = read_store(folder / f"{video_id}.h5", video_id).clips
+        for clip_id in own["clip_id"]:
+            clip, (place, length) = clips[clip_id], places[video_id, clip_id]
+            pooled = mean_pool(clip.values, window)
+            values[place : place + length] = pooled if len(pooled) else np.nan
+            if modality.has_token_ids:
+                token_ids[place : place + length] = clip.extras["token_ids"]
+    is_train = (rows["mode"] == "train").to_numpy()
+    mean, std = mean_and_std(lambda: (values[span] for span in spans(offsets, is_train)))
+    for span in spans(offsets, np.full(len(rows), True)):
+        frames = values[span]
+        if np.isnan(frames).any():
+            values[span] = np.where(np.isnan(frames), mean, frames)
+    group["mean"], group["std"] = mean, std
+    put_attributes(group, modality.attributes)
+    group.attrs["pooling"] = window
     return modality
 
 
-def write_modality(file: h5py.File, name: str, modality: Modality, is_train: np.ndarray) -> None:
-    """Write values, offsets and train statistics of one modality."""
-    chosen = [values for values, train in zip(modality.values, is_train, strict=True) if train]
-    mean, std = mean_and_std(np.concatenate(chosen))
-    filled = [fill(values, mean) for values in modality.values]
-    group = file.create_group(name)
-    group["values"] = np.concatenate(filled).astype(np.float32)
-    group["offsets"] = np.cumsum([0, *(len(values) for values in filled)]).astype(np.int64)
-    group["mean"], group["std"] = mean, std
-    if modality.token_ids:
-        group["token_ids"] = np.concatenate(modality.token_ids).astype(np.int32)
-    put_attributes(group, modality.attributes)
-    group.attrs["pooling"] = modality.pooling
+def spans(offsets: np.ndarray, chosen: np.ndarray) -> Iterator[slice]:
+    """The frames of the chosen clips [shape=(clips,), bool], in order, of at most `CLIPS_AT_ONCE` neighbours at a time."""
+    clips = np.flatnonzero(chosen)
+    for run in np.split(clips, np.flatnonzero(np.diff(clips) > 1) + 1):
+        for first in range(0, len(run), CLIPS_AT_ONCE):
+            part = run[first : first + CLIPS_AT_ONCE]
+            yield slice(offsets[part[0]], offsets[part[-1] + 1])
 
 
 def main() -> None:
@@ -132,15 +156,13 @@ def main() -> None:
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     rows = rows_of_all(arguments.manifest)
-    is_train = (rows["mode"] == "train").to_numpy()
-    if not is_train.any():
+    if not (rows["mode"] == "train").any():
         raise UserError(f"{arguments.manifest} has no clip with mode 'train': the statistics need one")
     flags, messages = clip_flags(rows, arguments.clips)
     with new_hdf5(arguments.output) as file:
         for name in MODALITIES:
             window = arguments.vision_pooling if name == "vision" else 1
-            modality = load_modality(rows, arguments.features / name, window)
-            write_modality(file, name, modality, is_train)
+            modality = write_modality(file, name, rows, arguments.features / name, window)
             if name == "text":
                 encoder = modality.attributes.settings.get("encoder", "")
             for i in range(len(rows)):

@@ -19,7 +19,7 @@ which clips these are. Root attributes `source` and `source_sha256` name the fil
 
 import argparse
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from pipeline.sources.names import check_text
 
 LABEL_KEYS = ("regression_labels", "regression_labels_T", "regression_labels_A", "regression_labels_V")
 EMPTY_FLAGS = {"text": "empty_text", "audio": "no_audio", "vision": "no_vision"}
+FRAMES_AT_ONCE = 1 << 14
 # size in bytes, how its sha256 begins -> what it is
 KNOWN_FILES = {
     (1_228_189_774, "c9e20c13"): "matches the published CH-SIMS file unaligned_39.pkl (size, and prefix of the sha256)"
@@ -137,11 +138,9 @@ def labels_of(content: dict[str, dict], mode: str, key: str, ids: list[str], lab
     return labels
 
 
-def statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`mean_and_std`, some columns at a time: it works in float64, and a whole modality of a corpus would not fit."""
-    parts = [mean_and_std(frames[:, start : start + 64]) for start in range(0, frames.shape[1], 64)]
-    mean, std = zip(*parts, strict=True)
-    return np.concatenate(mean), np.concatenate(std)
+def portions(frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Some frames at a time: statistics are in float64, and a whole modality of a corpus would not fit."""
+    return (frames[start : start + FRAMES_AT_ONCE] for start in range(0, len(frames), FRAMES_AT_ONCE))
 
 
 def write_modality(file: h5py.File, name: str, take: Callable[[str], np.ndarray], modality: Modality, clips: Clips) -> None:
@@ -183,7 +182,7 @@ def write_modality(file: h5py.File, name: str, take: Callable[[str], np.ndarray]
         broken |= (lengths[mode] < 1)[clip_of_frame][:, None]
         frames[broken] = np.nan
         if mode == "train":
-            group["mean"], group["std"] = statistics(frames)
+            group["mean"], group["std"] = mean_and_std(partial(portions, frames))
         rows, columns = np.nonzero(broken)
         frames[rows, columns] = group["mean"][:][columns]
         group["values"][offsets[first_clip] : offsets[first_clip + count]] = frames

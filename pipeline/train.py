@@ -129,7 +129,7 @@ def read_inputs(
     system_class = load_system(name)
     if issubclass(system_class, Estimator):
         return read_dataset(path, device, ("audio", "vision")), None
-    dataset = read_dataset(path, device, system_class.means_suffice(config), system_class.reads_tokens)
+    dataset = read_dataset(path, device, system_class.means_suffice(config), system_class.reads_tokens, in_memory=False)
     if not system_class.reads_tokens:
         return dataset, None
     if not encoder_name:

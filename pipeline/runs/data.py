@@ -7,7 +7,7 @@ gives them, since their scale is the same for all columns and means something.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import h5py
@@ -17,8 +17,10 @@ import torch
 from models.system import MODALITIES, TASKS, Batch, Sequences
 from pipeline.base.command import UserError
 from pipeline.base.store import open_dataset
+from pipeline.runs.frames_in_file import FramesInFile, can_stay_in_file
 
 STANDARDISED = ("audio", "vision")
+LARGEST_IN_MEMORY = 2**30  # bytes of frames; CH-SIMS has a third of it
 CLIPS_AT_ONCE = 256  # when only means are kept, frames are read in portions of so many clips
 POOL = 512  # training clips among which those of similar length are put together
 
@@ -28,9 +30,9 @@ class Dataset:
     """All clips of a corpus.
 
     video_id, clip_id, mode : lists of n strings. labels : {task: Tensor [shape=(n,)]}, NaN = absent.
-    values : {modality: Tensor [shape=(all frames, D)]}; offsets : {modality: Tensor [shape=(n + 1,)]}, where each clip's
-    frames begin; of a modality read as means a clip has one frame. longest : frames of the longest clip, per modality.
-    corpus : its name. label_range : smallest and largest label there can be. encoder : name of the text encoder.
+    values : {modality: Tensor [shape=(all frames, D)], or FramesInFile}; offsets : {modality: Tensor [shape=(n + 1,)]}, where
+    each clip's frames begin; of a modality read as means a clip has one frame. longest : frames of the longest clip, per
+    modality. corpus : its name. label_range : smallest and largest label there can be. encoder : name of the text encoder.
     frames : to how many frames of each modality every batch is padded; None: to those of its own longest clip.
     tokens : None, or Tensor int64 [shape=(all tokens,)], the token ids; or their states [shape=(all tokens, H)].
     """
@@ -39,7 +41,7 @@ class Dataset:
     clip_id: list[str]
     mode: list[str]
     labels: dict[str, torch.Tensor]
-    values: dict[str, torch.Tensor]
+    values: dict[str, torch.Tensor | FramesInFile]
     offsets: dict[str, torch.Tensor]
     longest: dict[str, int]
     corpus: str
@@ -79,11 +81,13 @@ class Dataset:
             batch["tokens"] = self._padded(self.tokens, "text", indices)
         return batch
 
-    def _padded(self, rows: torch.Tensor, modality: str, indices: np.ndarray | torch.Tensor) -> Sequences:
-        chosen = torch.as_tensor(indices, device=rows.device)
+    def _padded(self, rows: torch.Tensor | FramesInFile, modality: str, indices: np.ndarray | torch.Tensor) -> Sequences:
+        chosen = torch.as_tensor(indices, device=self.offsets[modality].device)
         start, end = self.offsets[modality][chosen], self.offsets[modality][chosen + 1]
         lengths = end - start
         longest = self.frames[modality] if self.frames else int(self.lengths(modality)[indices].max())
+        if isinstance(rows, FramesInFile):
+            return Sequences(rows.padded(start.numpy(), lengths.numpy(), longest), lengths)
         step = torch.arange(longest, device=rows.device)
         frames = torch.minimum(start[:, None] + step, end[:, None] - 1)
         padding = step >= lengths[:, None]
@@ -112,7 +116,9 @@ class Dataset:
         return replace(self, tokens=states)
 
 
-def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), tokens: bool = False) -> Dataset:
+def read_dataset(
+    path: Path, device: torch.device, means: tuple[str, ...] = (), tokens: bool = False, in_memory: bool = True
+) -> Dataset:
     """Read dataset.h5 onto `device`.
 
     Parameters
@@ -123,6 +129,8 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
         Modalities of which the mean over time is enough: it is computed once, and a clip has one frame.
     tokens : bool
         Read the token ids too.
+    in_memory : bool
+        False: on a CPU, frames of more than `LARGEST_IN_MEMORY` in all stay in the file. Batches are the same.
 
     Raises
     ------
@@ -133,6 +141,8 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
         clips = {name: file["clips"][name].asstr()[:].tolist() for name in ("video_id", "clip_id", "mode")}
         labels = torch.from_numpy(file["labels"][:])
         values, offsets, longest = {}, {}, {}
+        size = sum(file[modality]["values"].nbytes for modality in MODALITIES if modality not in means)
+        may_stay = not in_memory and device.type == "cpu" and size > LARGEST_IN_MEMORY
         for modality in MODALITIES:
             group = file[modality]
             starts = group["offsets"][:].astype(np.int64)
@@ -144,9 +154,13 @@ def read_dataset(path: Path, device: torch.device, means: tuple[str, ...] = (), 
             if modality in means:
                 frames = np.concatenate([time_means(*portion) for portion in _portions(group, modality, starts, path)])
                 starts = np.arange(len(starts), dtype=np.int64)
+                values[modality] = torch.from_numpy(frames).to(device)
+            elif may_stay and can_stay_in_file(group["values"]):
+                for _ in _portions(group, modality, starts, path):  # all are looked at once
+                    pass
+                values[modality] = FramesInFile(path, group["values"], _scale(group, modality))
             else:
-                frames = _frames(group, modality, 0, starts[-1], path)
-            values[modality] = torch.from_numpy(frames).to(device)
+                values[modality] = torch.from_numpy(_frames(group, modality, 0, starts[-1], path)).to(device)
             offsets[modality] = torch.from_numpy(starts).to(device)
         if tokens and "token_ids" not in file["text"]:
             raise UserError(
@@ -172,7 +186,14 @@ def _frames(group: h5py.Group, modality: str, first: int, last: int, path: Path)
     # The sum is infinite or NaN if a single value is, and needs no array of its own.
     if not np.isfinite(frames.sum(dtype=np.float64)):
         raise UserError(f"{path}: {modality} features that are not finite: make the data set again")
-    return standardise(frames, group["mean"][:], group["std"][:]) if modality in STANDARDISED else frames
+    return _scale(group, modality)(frames)
+
+
+def _scale(group: h5py.Group, modality: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What standardises frames in place, where they are to be."""
+    if modality not in STANDARDISED:
+        return lambda frames: frames
+    return partial(standardise, mean=group["mean"][:], deviation=group["std"][:])
 
 
 def _portions(group: h5py.Group, modality: str, starts: np.ndarray, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

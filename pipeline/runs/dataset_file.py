@@ -6,11 +6,6 @@ import h5py
 import numpy as np
 
 
-def fill(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Frames of a clip [shape=(frames, columns)] with the mean where one is undefined; without any, one frame of means."""
-    return np.where(np.isnan(values), mean, values) if len(values) else mean[None]
-
-
 def write_clips(
     file: h5py.File,
     columns: Mapping[str, Sequence[str]],

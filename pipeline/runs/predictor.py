@@ -13,7 +13,6 @@ from models.system import MODALITIES, System, build_config
 from pipeline.base.command import UserError
 from pipeline.base.store import ClipFeatures
 from pipeline.runs.data import STANDARDISED, Dataset, standardise, time_means
-from pipeline.runs.dataset_file import fill
 from pipeline.runs.fit import predict
 from pipeline.runs.model_folder import read_model, read_statistics, read_weights
 from pipeline.runs.run_folder import learned_weights, load_encoder, make_system
@@ -105,3 +104,8 @@ def predict_with_each(system: System, weights: Iterable[dict[str, torch.Tensor]]
         system.load_state_dict(learned, strict=False)
         found.append(predict(system, dataset, everything))
     return {task: np.stack([outputs[task].float().numpy() for outputs in found]) for task in found[0]}
+
+
+def fill(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Frames of a clip [shape=(frames, columns)] with the mean where one is undefined; without any, one frame of means."""
+    return np.where(np.isnan(values), mean, values) if len(values) else mean[None]

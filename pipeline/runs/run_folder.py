@@ -156,7 +156,7 @@ def load_run(folder: Path, dataset_path: Path, encoder: str, all_frames: bool = 
     values.pop("seed")
     config = build_config(system_class.config_class, values)
     means = () if all_frames else system_class.means_suffice(config)
-    dataset = read_dataset(dataset_path, torch.device("cpu"), means, tokens=system_class.reads_tokens)
+    dataset = read_dataset(dataset_path, torch.device("cpu"), means, system_class.reads_tokens, in_memory=all_frames)
     system = make_system(system_class, config, dataset, load_encoder(encoder) if system_class.reads_tokens else None)
     weights = load_file(folder / "model.safetensors")
     unknown = set(weights) ^ set(learned_weights(system))

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.base.command import UserError
 from pipeline.base.store import ClipFeatures, StoreAttributes, write_store
-from pipeline.dataset import load_modality
+from pipeline.dataset import write_modality
 
-ROWS = pd.DataFrame({"video_id": ["甲", "甲", "乙"], "clip_id": ["1", "2", "1"]})
+ROWS = pd.DataFrame({"video_id": ["甲", "甲", "乙"], "clip_id": ["1", "2", "1"], "mode": ["train", "test", "train"]})
 
 
 @pytest.fixture
@@ -76,11 +76,13 @@ SPOILT = {
 def test_a_spoilt_file_is_refused_by_name(folder, name):
     spoil, words = SPOILT[name]
     spoil(folder)
-    with pytest.raises(UserError, match=words) as refused:
-        load_modality(ROWS, folder)
+    with h5py.File(folder / "made.h5", "w") as file, pytest.raises(UserError, match=words) as refused:
+        write_modality(file, "audio", ROWS, folder)
     assert "\n" not in str(refused.value)
 
 
 def test_a_value_that_is_missing_is_no_fault(folder):
     edit(folder, set_value(np.nan))
-    assert np.isnan(load_modality(ROWS, folder).values[2]).sum() == 1
+    with h5py.File(folder / "made.h5", "w") as file:
+        write_modality(file, "audio", ROWS, folder)
+        assert (file["audio/values"][:] == 0.5).all()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.exchange.unpickle import UnsafePickleError
-from pipeline.import_pickle import LABEL_KEYS, FeatureFileError, import_features, recognise, statistics
+from pipeline.import_pickle import LABEL_KEYS, FeatureFileError, import_features, recognise
 from pipeline.runs.data import read_dataset
 
 COUNTS = {"train": 5, "valid": 3, "test": 2}
@@ -96,13 +96,6 @@ def test_the_statistics_are_those_of_the_train_frames_and_training_can_read_it(t
     dataset = read_dataset(tmp_path / "dataset.h5", torch.device("cpu"))
     assert dataset.widths == {modality: columns for modality, (_, columns) in SHAPES.items()}
     assert dataset.label_range == (-1.0, 1.0)
-
-
-def test_statistics_in_parts_are_those_of_the_whole():
-    frames = np.random.default_rng(1).normal(5, 3, (50, 150))
-    mean, std = statistics(frames)
-    np.testing.assert_allclose(mean, frames.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(std, frames.std(0), rtol=1e-6)
 
 
 def test_an_aligned_file_takes_the_lengths_of_the_text(tmp_path, content, imported):

@@ -23,7 +23,7 @@ from models.metrics import sims_metrics
 from models.system import MODALITIES, Config, System
 from pipeline import train
 from pipeline.base.command import UserError
-from pipeline.runs import fit, steps
+from pipeline.runs import data, fit, steps
 from pipeline.runs.data import even_batches, read_dataset, similar_batches, standardise
 from pipeline.runs.run_folder import load_run
 
@@ -102,7 +102,9 @@ def run_train(monkeypatch, dataset, output, system="lf_dnn", config=None, seeds=
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system_trains_and_its_reruns_are_byte_equal(monkeypatch, tmp_path, dataset, encoder, system):
+    """The second run leaves the frames in the file, as that of a large corpus does."""
     first = run_train(monkeypatch, dataset, tmp_path / "first run", system, encoder=encoder)
+    monkeypatch.setattr(data, "LARGEST_IN_MEMORY", 0)
     second = run_train(monkeypatch, dataset, tmp_path / "second", system, encoder=encoder)
     names = sorted(path.name for path in first.iterdir())
     expected = {"config.yaml", "history.csv", "metrics.json", "model.safetensors", "predictions.csv", "versions.json"}
@@ -307,16 +309,34 @@ def test_the_system_of_the_documentation_trains_from_outside_the_tree(monkeypatc
 
 
 def test_batches_hold_the_clips_padded_with_zeros(dataset):
-    data = read_dataset(dataset, torch.device("cpu"))
+    clips = read_dataset(dataset, torch.device("cpu"))
     indices = np.array([5, 41, 69])
-    batch = data.batch(indices)
+    batch = clips.batch(indices)
     for modality in MODALITIES:
         values, lengths = batch[modality]
         assert values.shape == (3, int(lengths.max()), WIDTHS[modality])
         for row, index in enumerate(indices):
-            start, end = data.offsets[modality][index : index + 2]
-            assert torch.equal(values[row, : end - start], data.values[modality][start:end])
+            start, end = clips.offsets[modality][index : index + 2]
+            assert torch.equal(values[row, : end - start], clips.values[modality][start:end])
             assert not values[row, end - start :].any()
+
+
+def test_frames_that_stay_in_the_file_make_the_same_batches(monkeypatch, tmp_path, dataset):
+    path = shutil.copy(dataset, tmp_path / "数据 data.h5")
+    inside = read_dataset(path, torch.device("cpu"), in_memory=False)
+    monkeypatch.setattr(data, "LARGEST_IN_MEMORY", 0)
+    outside = read_dataset(path, torch.device("cpu"), in_memory=False)
+    assert all(torch.is_tensor(values) for values in inside.values.values())
+    assert not any(torch.is_tensor(values) for values in outside.values.values())
+    for indices in ([5, 41, 69], [3], list(range(70))):
+        for first, second in zip(
+            inside.batch(np.array(indices)).values(), outside.batch(np.array(indices)).values(), strict=True
+        ):
+            assert torch.equal(first.values, second.values) and torch.equal(first.lengths, second.lengths)
+    with open(path, "r+b") as file:
+        file.truncate(outside.values["text"].begin)
+    with pytest.raises(UserError, match="数据 data.h5: it ends before its last frame: make the data set again"):
+        outside.batch(np.array([5, 41, 69]))
 
 
 def test_means_over_time_are_those_of_the_frames(dataset):

@@ -3,8 +3,9 @@
     python -m tests.cluster.slurm [--config config/ci.yaml]
 
 Needs root, and Debian's packages slurmctld, slurmd, slurm-client and munge (`make cluster` installs them). A controller and
-a node of Slurm are started in a temporary folder; once on the way the node's daemon is killed and started again. By default
-the corpus is one video of the demo with three clips, three systems and a table of quality.
+a node of Slurm are started in a temporary folder; once on the way, while jobs wait, files of code are edited, and later the
+node's daemon is killed and started again. By default the corpus is one video of the demo with three clips, of which a data
+set, a table of quality and two systems are made.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tests.faults.machine import contents
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 LONGEST = 1800  # s
+EDITED = ("Snakefile", "pipeline/audio.py", "models/lf_dnn.py")  # while jobs wait: a comment more, which changes no result
 # Jobs look for the cluster here: Snakemake takes all variables of Slurm from their environment.
 CONFIG_FOLDER = Path("/etc/slurm")
 CONFIG = """
@@ -116,29 +118,53 @@ def cluster() -> Iterator[Cluster]:
                 (CONFIG_FOLDER / name).unlink()
 
 
+def edit_while_jobs_wait(project: Path) -> None:
+    """Change code between the submission of jobs and their start."""
+    set_partition("down")
+    for _ in range(60):
+        if subprocess.run(["squeue", "-h", "-t", "pending"], capture_output=True, text=True).stdout.strip():
+            break
+        time.sleep(1)
+    else:
+        raise SystemExit("no job came to wait")
+    for name in EDITED:
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write("# edited while jobs wait\n")
+    set_partition("up")
+    print("code was edited while jobs waited", flush=True)
+
+
+def set_partition(state: str) -> None:
+    subprocess.run(["scontrol", "update", "partitionname=all", f"state={state}"], check=True)
+
+
+def restart_node(slurm: Cluster) -> None:
+    slurm.stop("slurmd")
+    time.sleep(3)
+    slurm.start_node()
+    print("the node's daemon was killed and started again", flush=True)
+
+
 def through_slurm(project: Path, targets: list[str], config: str) -> int:
-    """Run the workflow; returns how many jobs Slurm was given."""
+    """Run the workflow, disturbed; returns how many jobs Slurm was given."""
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *targets, "--configfile", config]
     log = project / "slurm.log"
     with cluster() as slurm, log.open("w", encoding="utf-8") as file:
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        # After how many finished jobs, and what.
+        disturbances = [(1, lambda: edit_while_jobs_wait(project)), (4, lambda: restart_node(slurm))]
         begun = time.monotonic()
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         run = subprocess.Popen(command, cwd=project, env=environment, stdout=file, stderr=file)
-        killed = False
         while run.poll() is None and time.monotonic() - begun < LONGEST:
-            time.sleep(2)
-            if not killed and log.read_text(encoding="utf-8").count("Finished jobid") >= 2:
-                slurm.stop("slurmd")
-                time.sleep(3)
-                slurm.start_node()
-                killed = True
-                print("the node's daemon was killed and started again", flush=True)
+            time.sleep(1)
+            if disturbances and log.read_text(encoding="utf-8").count("Finished jobid") >= disturbances[0][0]:
+                disturbances.pop(0)[1]()
         said = log.read_text(encoding="utf-8")
         if run.poll() != 0:
             run.kill()
             raise SystemExit(f"the workflow failed under Slurm:\n{said[-4000:]}")
-        if not killed:
-            raise SystemExit("the workflow ended before the node's daemon was killed")
+        if disturbances:
+            raise SystemExit("the workflow ended before it was disturbed")
     return said.count("has been submitted with SLURM jobid")
 
 

@@ -4,6 +4,7 @@
 # make docs     the documentation as a site, build/site/index.html
 # make faults   full disks, missing programs, little memory, and the workflow killed a hundred times: every byte compared (40 min)
 # make containers   a film that tells its own time, in every container and codec that ffmpeg can write, cut and judged
+# make cluster  the workflow through Slurm, through the profile for Kubernetes and in an object store: every byte compared (5 min)
 # make hostile  some 300 bad files, and what is said of each
 # make fuzz     ten minutes' search for bytes that the readers of manifests, pickles and OpenFace's files do not bear
 # Each sets up .venv first, if it is not there or the requirements have changed.
@@ -12,7 +13,7 @@ CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
-.PHONY: table2 test report docs containers hostile fuzz faults setup lint ci
+.PHONY: table2 test report docs containers hostile fuzz faults cluster setup lint ci
 
 setup: .venv/installed
 
@@ -40,6 +41,14 @@ docs: setup
 faults: setup
 	$(BIN)/python -m tests.faults.machine
 	$(BIN)/python -m tests.faults.kill
+
+# Slurm's programs, munge and rsync are Debian's; where they cannot be had the trial of Slurm says what it misses.
+cluster: setup
+	$(BIN)/pip install --quiet --requirement requirements-cluster.txt
+	command -v slurmctld rsync > /dev/null || apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge rsync || true
+	$(BIN)/python -m tests.cluster.slurm
+	$(BIN)/python -m tests.cluster.kubernetes
+	$(BIN)/python -m tests.cluster.object_store
 
 containers: setup
 	$(BIN)/python -m tests.containers.film

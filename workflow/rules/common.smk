@@ -33,6 +33,9 @@ for key in config:
 DEMO = config.get("demo")
 DEMO_VIDEOS = [f"{DEMO['folder']}/video_{i:04d}.mp4" for i in range(1, DEMO["videos"] + 1)] if DEMO else []
 
+if DEMO and workflow.storage_settings.default_storage_provider:
+    raise WorkflowError("config: demo: videos are read from a folder, never from a storage provider; leave --default-storage-provider out")
+
 FEATURES_FILE = config.get("features_file")
 ENCODER = FEATURES_FILE["encoder"] if FEATURES_FILE else config["text"]["encoder"]
 

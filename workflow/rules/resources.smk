@@ -1,13 +1,14 @@
 # What the rules ask of a machine, measured (<build>/run_times, `benchmark:`) and with half as much again: memory in MB and time in
-# minutes, more at each new attempt. Locally nothing of it binds unless you say what there is, as in
-# `snakemake --cores 16 --resources mem_mb=60000 gpu=4`; on a cluster each job asks for it (profiles/README.md).
+# minutes, more at each new attempt; GPUs only where the configuration says `gpu: 1`. Locally nothing of it binds unless you
+# say what there is, as in `snakemake --cores 16 --resources mem_mb=60000 gpu=4`; on a cluster each job asks for it
+# (profiles/README.md).
 
 from functools import cache
 
-GPU = config["gpu"]
+GPU = {"gpu": config["gpu"]} if config["gpu"] else {}
 
 
-def needs(memory, minutes=10, per_megabyte=0.0, minutes_per_megabyte=0.0, gpu=0):
+def needs(memory, minutes=10, per_megabyte=0.0, minutes_per_megabyte=0.0, gpu=None):
     """Resources of a rule: a base, and more per MB of its input files."""
 
     def mem_mb(wildcards, input, attempt):
@@ -16,10 +17,10 @@ def needs(memory, minutes=10, per_megabyte=0.0, minutes_per_megabyte=0.0, gpu=0)
     def runtime(wildcards, input, attempt):
         return int((minutes + minutes_per_megabyte * input.size_mb) * attempt)
 
-    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": gpu}
+    return {"mem_mb": mem_mb, "runtime": runtime, **(gpu or {})}
 
 
-def needs_of_video(memory, per_minute=0.0, minutes=10, minutes_per_minute=0.0, gpu=0):
+def needs_of_video(memory, per_minute=0.0, minutes=10, minutes_per_minute=0.0, gpu=None):
     """Resources of a job on the clips of one video: a base, and more per minute of them."""
 
     def mem_mb(wildcards, attempt):
@@ -28,7 +29,7 @@ def needs_of_video(memory, per_minute=0.0, minutes=10, minutes_per_minute=0.0, g
     def runtime(wildcards, attempt):
         return int((minutes + minutes_per_minute * minutes_of(wildcards.video_id)) * attempt)
 
-    return {"mem_mb": mem_mb, "runtime": runtime, "gpu": gpu}
+    return {"mem_mb": mem_mb, "runtime": runtime, **(gpu or {})}
 
 
 @cache
@@ -48,17 +49,17 @@ NEEDS = {
     "text": needs_of_video(2000, minutes_per_minute=0.5, gpu=GPU),
     "openface_csv": needs(500, per_megabyte=4),
     "qc_video": needs(500, per_megabyte=4),
-    # Once. The data set is in memory as a whole where a system learns from it.
+    # Once. Of a data set up to 1 GB of frames is in memory, and what a system makes of them; a larger one is read by batches.
     "encoder": needs(2400),
-    "dataset": needs(300, per_megabyte=3, minutes_per_megabyte=0.02),
+    "dataset": needs(500, minutes_per_megabyte=0.02),
     "import_pickle": needs(500, per_megabyte=3, minutes_per_megabyte=0.02),
     "export_pickle": needs(500, per_megabyte=3, minutes_per_megabyte=0.02),
-    "train": needs(4000, minutes=60, per_megabyte=3, minutes_per_megabyte=2, gpu=GPU),
-    "trial": needs(4000, minutes=60, per_megabyte=3, minutes_per_megabyte=2, gpu=GPU),
-    "robustness": needs(3000, minutes=30, per_megabyte=3, minutes_per_megabyte=0.2),
-    "representations": needs(1500, minutes=30, per_megabyte=3, minutes_per_megabyte=0.2),
-    "predictions": needs(3000, minutes=30, per_megabyte=3, minutes_per_megabyte=0.2),
-    "explain": needs(3000, minutes=60, per_megabyte=3, minutes_per_megabyte=0.5),
+    "train": needs(6000, minutes=60, minutes_per_megabyte=2, gpu=GPU),
+    "trial": needs(6000, minutes=60, minutes_per_megabyte=2, gpu=GPU),
+    "robustness": needs(5000, minutes=30, minutes_per_megabyte=0.2),
+    "representations": needs(3500, minutes=30, minutes_per_megabyte=0.2),
+    "predictions": needs(5000, minutes=30, minutes_per_megabyte=0.2),
+    "explain": needs(5000, minutes=60, minutes_per_megabyte=0.5),
     "pack": needs(1000, per_megabyte=3),
     "corpus_tables": needs(800, per_megabyte=2),
 }

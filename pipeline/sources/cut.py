@@ -71,6 +71,7 @@ class Picture:
         self.failure = self.complaint = ""
         self.bytes = b""
         self.time = -math.inf
+        self.finished = False
 
     def add(self, time: float, frame: av.VideoFrame) -> bool:
         """Take the next picture; True once the clip is complete."""
@@ -81,10 +82,16 @@ class Picture:
         self._write(min(index, self.total) - self.written)
         self.seen += self.start <= time < self.start + self.total / self.rate
         self.held, self.bytes = frame, b""
-        return index >= self.total
+        complete = index >= self.total
+        if complete:
+            self.finish()  # at once: an encoder holds pictures, and a long film has more clips than there can be processes
+        return complete
 
     def finish(self) -> None:
-        """Write what is still missing: the last picture as long as it is shown, then black."""
+        """Write what is still missing, if that is not done yet: the last picture as long as it is shown, then black."""
+        if self.finished:
+            return
+        self.finished = True
         last = math.floor((self.track.last - self.start) * self.rate + 0.5)
         if self.held is not None:
             self._write(min(max(last, self.written + 1), self.total) - self.written)

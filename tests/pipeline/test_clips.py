@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.clips import cut_video
 from pipeline.sources.clip_table import read_clips, read_wav
+from pipeline.sources.cut import Picture
 from pipeline.sources.manifest_table import COLUMNS
 from pipeline.sources.media import ffmpeg_path
 from tests.sound import write_wav
@@ -96,6 +97,24 @@ def test_rotation_is_applied(make_video, folder, tmp_path):
 def test_odd_sizes(make_video, folder):
     clips = cut_video(rows((make_video(frames=10, size=(61, 47)), None, None)), folder)
     assert clips[0].video and len(grey_levels(folder / "0001.mp4")) == 10
+
+
+def test_an_hour_of_clips_needs_no_more_encoders_than_a_minute(make_video, folder, monkeypatch):
+    """Each is a process with pictures in memory: they end with their clips, not with the film."""
+    encoders, running = [], []
+    open_encoder = Picture._open
+
+    def watched(picture):
+        done = open_encoder(picture)
+        encoders.append(picture.encoder)
+        running.append(sum(encoder.returncode is None for encoder in encoders))
+        return done
+
+    monkeypatch.setattr(Picture, "_open", watched)
+    path = make_video(frames=90)
+    cut_video(rows(*((path, 0.1 * i, 0.1 * (i + 1)) for i in range(29))), folder)
+    assert len(encoders) == 29
+    assert max(running) <= 2
 
 
 def test_no_audio_track_is_flagged(make_video, folder):

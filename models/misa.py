@@ -112,7 +112,7 @@ def difference_loss(first: Tensor, second: Tensor) -> Tensor:
     no gradient goes through the lengths: turning a vector pays, and so does making it shorter.
     """
     centred = [vectors - vectors.mean(0) for vectors in (first, second)]
-    first, second = (vectors / vectors.detach().norm(dim=1, keepdim=True).clamp_min(1e-6) for vectors in centred)
+    first, second = (vectors / (vectors.detach().norm(dim=1, keepdim=True) + 1e-6) for vectors in centred)
     return (first.T @ second).square().mean()
 
 

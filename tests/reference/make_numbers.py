@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from tests.reference.mmsa import REFERENCES, build, loss_of, ours, part, run, with_weights_of
-from tests.reference.rule import fill, frames, labels
+from tests.reference.generated_labels import labels_of_mmsa
+from tests.reference.mmsa import REFERENCES, build, ours, run, tasks_of, their_loss, with_weights_of
+from tests.reference.mmsa_weights import part
 
 NUMBERS = Path(__file__).with_name("numbers.json")
 
@@ -19,15 +20,14 @@ def numbers_of(name: str, folder: Path) -> dict:
     """Outputs in evaluation mode, then loss and norm of each gradient of a training step, of MMSA's network."""
     reference = REFERENCES[name]
     system = ours(name)
-    fill(system)
     network = build(folder, reference)
     with_weights_of(system, network, reference.weights())
     network.eval()
     with torch.no_grad():
-        outputs = run(network, reference.pooled, frames())
-    tasks = list(system.task_weights)
+        outputs = run(network, reference)
+    tasks = tasks_of(system)
     network.train()
-    loss = loss_of(run(network, reference.pooled, frames()), labels(), tasks)
+    loss = their_loss(folder, network, name, tasks)
     loss.backward()
     gradients = {key: parameter.grad for key, parameter in network.named_parameters() if parameter.grad is not None}
     return {
@@ -39,8 +39,12 @@ def numbers_of(name: str, folder: Path) -> dict:
 
 def main() -> None:
     folder = Path(os.environ["MMSA_FOLDER"])
-    content = {name: numbers_of(name, folder) for name in REFERENCES}
-    NUMBERS.write_text(json.dumps({"source": "MMSA 2.2.1", "systems": content}, indent=1) + "\n", encoding="utf-8")
+    content = {
+        "source": "MMSA 2.2.1",
+        "systems": {name: numbers_of(name, folder) for name in REFERENCES},
+        "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in labels_of_mmsa(folder)],
+    }
+    NUMBERS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,33 +16,103 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import load_system
-from models.graph_mfn import OUTPUT, SOURCES
-from models.system import MODALITIES, System, build_config
-from tests.reference.rule import LENGTH, WIDTHS
+from models.self_mm import SelfMM
+from models.system import MODALITIES, TASKS, System, build_config
+from models.text_encoder import TextEncoder
+from tests.reference.mmsa_weights import (
+    BERT,
+    HEADS,
+    HIDDEN,
+    NETWORK,
+    OUT,
+    VERTEX,
+    Weights,
+    concatenation,
+    early_fusion,
+    gate_in_bert,
+    graph,
+    invariant_and_specific,
+    low_rank,
+    memory_fusion,
+    multimodal_transformer,
+    outer_product,
+    part,
+    self_supervised,
+)  # fmt: skip
+from tests.reference.rule import LENGTH, WIDTHS, batch_of, fill, frames, labels, small_bert, token_ids
 
-HIDDEN = {"text": 6, "audio": 4, "vision": 5}
 ORDER = ("text", "audio", "vision")  # in which MMSA takes its inputs
-NAMES = {"text": "text", "audio": "audio", "vision": "video"}
-HEADS = {"T": ("text", 4), "A": ("audio", 3), "V": ("video", 5)}
-OUT, FUSION, RANK, MEMORY, NETWORK = 5, 7, 3, 6, 8
-Weights = list[tuple[str, str, Callable[[Tensor], Tensor]]]  # our name, MMSA's name, how ours becomes MMSA's
+FUSION, RANK, MEMORY = 7, 3, 6
+Inputs = Callable[[dict[str, Tensor]], list]
 
 
-def same(tensor: Tensor) -> Tensor:
-    return tensor
+def frames_of(batch: dict[str, Tensor]) -> list[Tensor]:
+    return [batch[name] for name in ORDER]
+
+
+def means_of(batch: dict[str, Tensor]) -> list[Tensor]:
+    """Audio and vision come as their mean."""
+    return [batch[name].mean(1, keepdim=True) if name != "text" else batch[name] for name in ORDER]
+
+
+def with_token_ids(batch: dict[str, Tensor]) -> list[Tensor]:
+    """The text comes as ids, mask and segments."""
+    ids = token_ids()
+    return [torch.stack([ids, torch.ones_like(ids), torch.zeros_like(ids)], dim=1).float(), batch["audio"], batch["vision"]]
+
+
+def with_lengths(batch: dict[str, Tensor]) -> list:
+    text, *others = with_token_ids(batch)
+    return [text, *((values, torch.full((len(values),), LENGTH)) for values in others)]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A system in both codes. values : of our configuration. module : of MMSA. arguments : MMSA's. pooled : audio and vision
-    come as their mean."""
+    """A system in both codes.
+
+    values : of our configuration. module, arguments : MMSA's. weights : how ours become MMSA's. inputs : in MMSA's form.
+    made_equal : changes a part of MMSA's network that ours has not; why stands in docs/public_code.md. zero : parameters of
+    ours that MMSA has not. own_loss : MMSA's, of a network that was given a batch, if it is more than its tasks' errors.
+    text_width : of the states of the text encoder, for a system that has one of its own.
+    """
 
     values: dict
     module: str
     arguments: dict
     weights: Callable[[], Weights]
-    pooled: bool
-    taken_out: str = ""  # a part of MMSA's network that ours has not, and why: docs/public_code.md
+    inputs: Inputs
+    made_equal: Callable[[nn.Module], None] = lambda network: None
+    own_loss: Callable[[Path, nn.Module, Tensor], Tensor] | None = None
+    zero: tuple[str, ...] = ()
+    text_width: int = 0
+
+
+class MMSAEncoder(nn.Module):
+    """In the place of MMSA's encoder, which loads published weights."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.model = small_bert(width)
+
+    def forward(self, text: Tensor) -> Tensor:
+        ids, mask, segments = text.long().unbind(1)
+        return self.model(input_ids=ids, attention_mask=mask.float(), token_type_ids=segments)[0]
+
+
+class MAGNetwork:
+    """In the place of a class of MMSA that loads published weights, and relies on what `transformers` no longer does."""
+
+    def __init__(self, published: type):
+        self.published = published
+        inner = sys.modules[published.__module__].MAG_BertModel
+        inner.get_head_mask = lambda network, *arguments: None
+        inner.get_extended_attention_mask = lambda network, mask, *arguments: (1 - mask)[:, None, None] * torch.finfo().min
+        inner.init_weights = published.init_weights = lambda network: None  # ours are copied over them
+
+    def from_pretrained(self, path: str, args: Namespace, num_labels: int) -> nn.Module:
+        config = small_bert(NETWORK).config
+        config.num_labels = num_labels
+        return self.published(config, args)
 
 
 def build(folder: Path, reference: Reference) -> nn.Module:
@@ -53,167 +123,83 @@ def build(folder: Path, reference: Reference) -> nn.Module:
         package.__path__ = [str(folder / name.replace(".", "/"))]
         sys.modules[name] = package
     of_system = importlib.import_module(f"MMSA.models.{module}")
+    of_system.BertTextEncoder = lambda **published: MMSAEncoder(reference.text_width)
+    if hasattr(of_system, "MAG_BertForSequenceClassification"):
+        of_system.MAG_BertForSequenceClassification = MAGNetwork(of_system.MAG_BertForSequenceClassification)
     network = getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **reference.arguments))
     for module in network.children():  # the graph keeps its networks in a plain dict, which torch does not look into
         for key, inner in getattr(module, "networks", {}).items():
             module.add_module("networks_" + "_".join(ORDER[i] for i in key), inner)
-    if reference.taken_out:
-        setattr(network, reference.taken_out, nn.Identity())
+    with torch.no_grad():
+        reference.made_equal(network)
     return network
 
 
 def ours(name: str) -> System:
-    """Our system of the same size."""
+    """Our system of the same size, with weights by rule."""
     reference = REFERENCES[name]
     base = {"batch_size": 4, "learning_rate": 1e-3, "early_stop": 1, "max_epochs": 1}
     system_class = load_system(name)
-    system = system_class(
-        build_config(system_class.config_class, base | reference.values), WIDTHS, dict.fromkeys(WIDTHS, LENGTH)
-    )
+    if reference.text_width:
+        base["encoder_learning_rate"] = 1e-3
+    config = build_config(system_class.config_class, base | reference.values)
+    encoder = [TextEncoder(small_bert(reference.text_width), config)] if reference.text_width else []
+    system = system_class(config, WIDTHS, dict.fromkeys(WIDTHS, LENGTH), *encoder)
     system.label_range = (-3.0, 3.0)
+    fill(system)
+    with torch.no_grad():
+        for name in reference.zero:
+            system.get_parameter(name).zero_()
     return system
 
 
-def run(network: nn.Module, pooled: bool, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def run(network: nn.Module, reference: Reference) -> dict[str, Tensor]:
     """Outputs of a network of MMSA: {task: Tensor [shape=(B,)]}."""
-    inputs = [batch[name].mean(1, keepdim=True) if pooled and name != "text" else batch[name] for name in ORDER]
-    return {task: values.flatten() for task, values in network(*inputs).items() if task in "MTAV"}
+    return {task: values.flatten() for task, values in network(*reference.inputs(frames())).items() if task in TASKS}
 
 
-def linear(ours: str, theirs: str, change: Callable[[Tensor], Tensor] = same) -> Weights:
-    return [(f"{ours}.weight", f"{theirs}.weight", change), (f"{ours}.bias", f"{theirs}.bias", same)]
+def without_dropout(network: nn.Module) -> None:
+    """That of a transformer layer, which no argument turns off."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = 0.0
 
 
-def late_fusion(*heads: str) -> Weights:
-    """The modalities' networks and the heads of some tasks."""
-    pairs = [(f"subnets.text.lstm.{part}_l0", f"text_subnet.rnn.{part}_l0", same)
-             for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]  # fmt: skip
-    pairs += linear("subnets.text.linear", "text_subnet.linear_1")
-    for modality in ("audio", "vision"):
-        for place, layer in ((0, "norm"), (2, "linear_1"), (4, "linear_2"), (6, "linear_3")):
-            pairs += linear(f"subnets.{modality}.{place}", f"{NAMES[modality]}_subnet.{layer}")
-    for task in heads:
-        for layer in (1, 2, 3):
-            pairs += linear(f"heads.{task}.{2 * layer - 1}", f"post_{HEADS[task][0]}_layer_{layer}")
-    return pairs
+def without_second_layers(network: nn.Module) -> None:
+    """A hidden layer in each head: as the identity, behind a ReLU, it changes nothing."""
+    for name in ("fusion", "text", "audio", "video"):
+        layer = getattr(network, f"post_{name}_layer_2")
+        layer.weight.copy_(torch.eye(len(layer.weight)))
+        layer.bias.zero_()
 
 
-def joined(weight: Tensor) -> Tensor:
-    """Columns for [text, audio, vision] as those for [audio, vision, text]."""
-    return weight.roll(-OUT, 1)
+def without_gated_biases(network: nn.Module) -> None:
+    """The paper adds one bias to the displacement (equation 3); the public code has one in each term, behind its gate."""
+    for layer in (network.model.bert.MAG.W_a, network.model.bert.MAG.W_v):
+        layer.bias.zero_()
 
 
-def tensor(weight: Tensor) -> Tensor:
-    """Columns for [1; t] x [1; a] x [1; v] as those for [1; a] x [1; v] x [1; t]."""
-    sides = (OUT + 1, HIDDEN["audio"] + 1, HIDDEN["vision"] + 1)
-    return weight.unflatten(1, sides).permute(0, 2, 3, 1).flatten(1)
+def four_terms(folder: Path, network: nn.Module, outputs: dict[str, Tensor]) -> Tensor:
+    """MISA's, as its trainer adds them up, with all weights 1."""
+    trainer = trainer_of(folder, "singleTask.MISA")
+    with_terms = types.SimpleNamespace(
+        args=Namespace(use_cmd_sim=True), model=types.SimpleNamespace(Model=network),
+        loss_cmd=trainer.CMD(), loss_diff=trainer.DiffLoss(), loss_recon=trainer.MSE(),
+    )  # fmt: skip
+    terms = [getattr(trainer.MISA, f"get_{term}_loss")(with_terms) for term in ("cmd", "diff", "recon")]
+    return F.mse_loss(outputs["M"], labels()["M"]) + sum(terms)
 
 
-def concatenation(*heads: str) -> Weights:
-    layers = linear("fusion.1", "post_fusion_layer_1", joined)
-    return late_fusion(*heads) + layers + linear("fusion.3", "post_fusion_layer_2") + linear("fusion.5", "post_fusion_layer_3")
-
-
-def outer_product(*heads: str) -> Weights:
-    layers = linear("tensor", "post_fusion_layer_1", tensor)
-    return late_fusion(*heads) + layers + linear("fusion.1", "post_fusion_layer_2") + linear("fusion.3", "post_fusion_layer_3")
-
-
-def low_rank(*heads: str) -> Weights:
-    factors = [(f"factors.{name}", f"{NAMES[name]}_factor", lambda factor: factor.T[..., None]) for name in MODALITIES]
-    rest = [
-        ("rank_weights", "fusion_weights", lambda weights: weights[None]),
-        ("bias", "fusion_bias", lambda bias: bias[None, None]),
-    ]
-    return late_fusion(*heads) + factors + rest
-
-
-def memory_fusion() -> Weights:
-    pairs = [
-        (f"cells.{name}.{part}", f"lstm_{letter}.{part}", same)
-        for name, letter in zip(MODALITIES, "lav", strict=True)
-        for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    ]
-    for network, theirs in (
-        ("attention", "att1"),
-        ("update", "att2"),
-        ("retain", "gamma1"),
-        ("write", "gamma2"),
-        ("output", "out"),
-    ):
-        pairs += linear(f"{network}.0", f"{theirs}_fc1") + linear(f"{network}.3", f"{theirs}_fc2")
-    return pairs
-
-
-def early_fusion() -> Weights:
-    parts = [f"{kind}_{part}_l{layer}" for layer in (0, 1) for kind in ("weight", "bias") for part in ("ih", "hh")]
-    return [(f"lstm.{part}", f"lstm.{part}", same) for part in parts] + linear("output.1", "linear") + linear("output.4", "out")
-
-
-def transformer(ours: str, theirs: str, layers: int) -> Weights:
-    """A stack of layers; MMSA has query, key and value in one matrix, of which `[i]` is a third."""
-    pairs = linear(f"{ours}.norm", f"{theirs}.layer_norm")
-    for i in range(layers):
-        own, other = f"{ours}.layers.{i}", f"{theirs}.layers.{i}"
-        pairs += linear(f"{own}.attention_norm", f"{other}.layer_norms.0") + linear(
-            f"{own}.feed_forward.0", f"{other}.layer_norms.1"
-        )
-        pairs += linear(f"{own}.feed_forward.1", f"{other}.fc1") + linear(f"{own}.feed_forward.3", f"{other}.fc2")
-        pairs += linear(f"{own}.attention.output", f"{other}.self_attn.out_proj")
-        for place, name in enumerate(("query", "key", "value")):
-            pairs.append((f"{own}.attention.{name}.weight", f"{other}.self_attn.in_proj_weight[{place}]", same))
-            if name != "key":  # a bias of the keys cancels in the softmax
-                pairs.append((f"{own}.attention.{name}.bias", f"{other}.self_attn.in_proj_bias[{place}]", same))
-    return pairs
-
-
-def multimodal_transformer() -> Weights:
-    letters = dict(zip(MODALITIES, "lav", strict=True))
-    pairs = linear("residual.0", "proj1") + linear("residual.3", "proj2") + linear("output", "out_layer")
-    for target, letter in letters.items():
-        pairs.append((f"convolutions.{target}.weight", f"proj_{letter}.weight", same))
-        pairs += transformer(f"memories.{target}", f"trans_{letter}_mem", 3)
-        for source, other in letters.items():
-            if source != target:
-                pairs += transformer(f"crossmodal.{target}_from_{source}", f"trans_{letter}_with_{other}", 2)
-    return pairs
-
-
-def graph() -> Weights:
-    """Our gates have what they see and what they recall apart; together they are MMSA's first layer."""
-    letters = dict(zip(MODALITIES, "lav", strict=True))
-    pairs = []
-    for name, letter in letters.items():
-        pairs += [
-            (f"lstms.{name}.{kind}_l0", f"lstm_{letter}.{kind}", same)
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        pairs += linear(f"windows.{name}", f"{letter}_transform")
-    for number in (0, 1, 2):
-        theirs = ("0", "1.0", "2")[number]
-        pairs += linear(f"graph.efficacies.{number}", f"graph_mfn.efficacy_model.{theirs}")
-    for target in SOURCES:
-        network = "t_network" if target == OUTPUT else f"networks_{'_'.join(target)}"
-        pairs += linear(f"graph.maps.{'_'.join(target)}.0", f"graph_mfn.{network}.0")
-        pairs += linear(f"graph.maps.{'_'.join(target)}.1", f"graph_mfn.{network}.1.0")
-    pairs += linear("update.0", "att2_fc1") + linear("update.3", "att2_fc2")
-    for gate, theirs in (("retain", "gamma1"), ("write", "gamma2")):
-        pairs.append((f"{gate}.seen.weight", f"{theirs}_fc1.weight[:{VERTEX}]", same))
-        pairs.append((f"{gate}.recalled.weight", f"{theirs}_fc1.weight[{VERTEX}:]", same))
-        pairs.append((f"{gate}.seen.bias", f"{theirs}_fc1.bias", same))
-        pairs += linear(f"{gate}.open.2", f"{theirs}_fc2")
-    return pairs + linear("output.0", "out_fc1") + linear("output.3", "out_fc2")
-
-
-def part(values: dict[str, Tensor], name: str) -> Tensor:
-    """A tensor by its name; a third of it if the name ends with [i], its columns before or from i with [:i] or [i:]."""
-    if not name.endswith("]"):
-        return values[name]
-    whole, _, place = name[:-1].partition("[")
-    if ":" not in place:
-        return values[whole].chunk(3)[int(place)]
-    before, after = (int(number) if number else None for number in place.split(":"))
-    return values[whole][:, before:after]
+def trainer_of(folder: Path, module: str) -> types.ModuleType:
+    """A trainer of MMSA, without the parts of the package that need its other requirements."""
+    for name in ("MMSA", "MMSA.trains", "MMSA.trains.singleTask", "MMSA.trains.multiTask"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder / name.replace(".", "/"))]
+        sys.modules[name] = package
+    sys.modules["MMSA.utils"] = types.SimpleNamespace(MetricsTop=None, dict_to_str=None)
+    return importlib.import_module(f"MMSA.trains.{module}")
 
 
 def sizes(dropouts: int, **others: object) -> dict:
@@ -239,14 +225,44 @@ LOW_RANK = {"hidden": {**HIDDEN, "text": 2 * OUT}, "rank": RANK, "factor_learnin
 LOW_RANK_SIZES = {"hidden_dims": [2 * OUT, HIDDEN["audio"], HIDDEN["vision"]], "rank": RANK}
 SHAPE = {"shapes": NETWORK, "drop": 0.0}
 PARTS = ("attention", "update", "retain", "write", "output")
-HEADS_OF_ATTENTION, WIDTH, VERTEX = 2, 8, 9
+HEADS_OF_ATTENTION, WIDTH = 2, 8
 REFERENCES = {
+    "misa": Reference(
+        {"hidden": {"audio": WIDTHS["audio"], "vision": WIDTHS["vision"]}, "width": WIDTH, "heads": 2, "feed_forward": 2048}
+        | {"transformer_dropout": 0.0, "output_dropout": 0.0}
+        | {f"{term}_weight": 1.0 for term in ("similarity", "difference", "reconstruction")},
+        "singleTask.MISA",
+        {"feature_dims": [WIDTHS[name] for name in ORDER], "hidden_size": WIDTH, "dropout": 0.0, "rnncell": "lstm"}
+        | {"use_bert": True, "use_finetune": True, "transformers": "bert", "pretrained": "", "use_cmd_sim": True},
+        invariant_and_specific, with_token_ids, made_equal=without_dropout, own_loss=four_terms, text_width=BERT,
+    ),
+    "self_mm": Reference(
+        {"hidden": {"audio": 3, "vision": 4}, "out": {"audio": 5, "vision": 6}}
+        | {"lstm_dropout": {"audio": 0.0, "vision": 0.0}, "features": {"M": 9, "T": 6, "A": 4, "V": 5}}
+        | {"feature_dropout": dict.fromkeys(TASKS, 0.0)}
+        | {f"subnet_{what}": {"audio": 0.0, "vision": 0.0} for what in ("learning_rate", "weight_decay")},
+        "multiTask.SELF_MM",
+        {"feature_dims": [WIDTHS[name] for name in ORDER], "need_data_aligned": False, "use_finetune": True}
+        | {"transformers": "bert", "pretrained": "", "text_out": NETWORK, "audio_out": 5, "video_out": 6}
+        | {"a_lstm_hidden_size": 3, "v_lstm_hidden_size": 4, "a_lstm_layers": 1, "v_lstm_layers": 1}
+        | {"a_lstm_dropout": 0.0, "v_lstm_dropout": 0.0}
+        | {f"post_{name}_dropout": 0.0 for name in ("fusion", "text", "audio", "video")}
+        | {"post_fusion_dim": 9, "post_text_dim": 6, "post_audio_dim": 4, "post_video_dim": 5},
+        self_supervised, with_lengths, made_equal=without_second_layers, text_width=NETWORK,
+    ),
+    "mag_bert": Reference(
+        {"beta": 0.7, "gate_dropout": 0.0, "output_dropout": 0.0, "alignment": "avg_pool"},
+        "singleTask.BERT_MAG",
+        {"feature_dims": [NETWORK, WIDTHS["audio"], WIDTHS["vision"]], "beta_shift": 0.7, "dropout_prob": 0.0}
+        | {"language": "cn", "device": "cpu"},
+        gate_in_bert, with_token_ids, made_equal=without_gated_biases, zero=("gate.bias",), text_width=NETWORK,
+    ),
     "ef_lstm": Reference(
         {"hidden": 6, "layers": 2, "dropout": 0.0, "alignment": "avg_pool"},
         "singleTask.EF_LSTM",
         {"feature_dims": [WIDTHS[name] for name in ORDER], "seq_lens": LENGTH}
         | {"hidden_dims": 6, "num_layers": 2, "dropout": 0.0},
-        early_fusion, False, taken_out="norm",
+        early_fusion, frames_of, made_equal=lambda network: setattr(network, "norm", nn.Identity()),
     ),
     "mult": Reference(
         {"width": WIDTH, "heads": HEADS_OF_ATTENTION, "kernel": dict.fromkeys(MODALITIES, 1), "layers": 2, "memory_layers": 3}
@@ -257,7 +273,7 @@ REFERENCES = {
         | {f"conv1d_kernel_size_{letter}": 1 for letter in "lav"}
         | {f"{what}_dropout": 0.0 for what in ("attn", "relu", "embed", "res", "output", "text")}
         | {"attn_dropout_a": 0.0, "attn_dropout_v": 0.0, "use_bert": False, "attn_mask": False},
-        multimodal_transformer, False,
+        multimodal_transformer, frames_of,
     ),
     "graph_mfn": Reference(
         {"hidden": HIDDEN, "memory": MEMORY, "alignment": "avg_pool", "vertex": VERTEX}
@@ -265,21 +281,23 @@ REFERENCES = {
         "singleTask.Graph_MFN",
         sizes(0, memsize=MEMORY, inner_node_dim=VERTEX, device="cpu")
         | {f"{name}Config": SHAPE for name in ("NN", "gamma1", "gamma2", "out")},
-        graph, False,
+        graph, frames_of,
     ),
-    "lf_dnn": Reference(BASE | FUSED, "singleTask.LF_DNN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), concatenation, True),
+    "lf_dnn": Reference(
+        BASE | FUSED, "singleTask.LF_DNN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), concatenation, means_of
+    ),
     "mlf_dnn": Reference(
         BASE | FUSED | OWN, "multiTask.MLF_DNN", sizes(3, text_out=OUT, post_fusion_dim=FUSION) | THEIRS,
-        lambda: concatenation("T", "A", "V"), True,
+        lambda: concatenation("T", "A", "V"), means_of,
     ),
-    "tfn": Reference(BASE | FUSED, "singleTask.TFN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), outer_product, True),
+    "tfn": Reference(BASE | FUSED, "singleTask.TFN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), outer_product, means_of),
     "mtfn": Reference(
         BASE | FUSED | OWN_TV, "multiTask.MTFN", sizes(3, text_out=OUT, post_fusion_dim=FUSION) | THEIRS,
-        lambda: outer_product("T", "V"), True,
+        lambda: outer_product("T", "V"), means_of,
     ),
-    "lmf": Reference(BASE | LOW_RANK, "singleTask.LMF", sizes(4) | LOW_RANK_SIZES, low_rank, True),
+    "lmf": Reference(BASE | LOW_RANK, "singleTask.LMF", sizes(4) | LOW_RANK_SIZES, low_rank, means_of),
     "mlmf": Reference(
-        BASE | LOW_RANK | OWN, "multiTask.MLMF", sizes(3) | LOW_RANK_SIZES | THEIRS, lambda: low_rank("T", "A", "V"), True
+        BASE | LOW_RANK | OWN, "multiTask.MLMF", sizes(3) | LOW_RANK_SIZES | THEIRS, lambda: low_rank("T", "A", "V"), means_of
     ),
     "mfn": Reference(
         {"hidden": HIDDEN, "memory": MEMORY, "alignment": "avg_pool"}
@@ -287,15 +305,27 @@ REFERENCES = {
         "singleTask.MFN",
         sizes(0, memsize=MEMORY, windowsize=2)
         | {f"{name}Config": SHAPE for name in ("NN1", "NN2", "gamma1", "gamma2", "out")},
-        memory_fusion,
-        False,
+        memory_fusion, frames_of,
     ),
 }  # fmt: skip
 
 
-def loss_of(outputs: dict[str, Tensor], labels: dict[str, Tensor], tasks: list[str]) -> Tensor:
+def loss_of(outputs: dict[str, Tensor], tasks: list[str]) -> Tensor:
     """The sum of the mean absolute errors of the tasks."""
-    return sum(F.l1_loss(outputs[task], labels[task]) for task in tasks)
+    return sum(F.l1_loss(outputs[task], labels()[task]) for task in tasks)
+
+
+def our_loss(system: System, name: str) -> Tensor:
+    """Of a training step: the system's own, where its reference has one, else that of the tasks alone."""
+    outputs = system(batch_of(frames()))
+    return system.loss(outputs, labels()) if REFERENCES[name].own_loss else loss_of(outputs, tasks_of(system))
+
+
+def their_loss(folder: Path, network: nn.Module, name: str, tasks: list[str]) -> Tensor:
+    """Of a training step of MMSA."""
+    reference = REFERENCES[name]
+    outputs = run(network, reference)
+    return reference.own_loss(folder, network, outputs) if reference.own_loss else loss_of(outputs, tasks)
 
 
 def with_weights_of(system: System, network: nn.Module, weights: Weights) -> None:
@@ -304,4 +334,11 @@ def with_weights_of(system: System, network: nn.Module, weights: Weights) -> Non
     with torch.no_grad():
         for name, other, change in weights:
             part(theirs, other).copy_(change(own[name]))
-    assert {name for name, _, _ in weights} == set(own), set(own) ^ {name for name, _, _ in weights}
+    mapped = {name for name, _, _ in weights}
+    zero = {name for name, values in own.items() if not values.any()}
+    assert mapped == set(own) - zero, mapped ^ set(own)
+
+
+def tasks_of(system: System) -> list[str]:
+    """Those that a system predicts: Self-MM learns one of them from labels, and three from what it makes of them."""
+    return list(TASKS) if isinstance(system, SelfMM) else list(system.task_weights)

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.reference.generated_labels import labels_of_mmsa, labels_of_ours
 from tests.reference.make_numbers import NUMBERS
-from tests.reference.mmsa import REFERENCES, build, loss_of, ours, part, run, with_weights_of
-from tests.reference.rule import batch_of, fill, frames, labels
+from tests.reference.mmsa import REFERENCES, build, our_loss, ours, run, tasks_of, their_loss, with_weights_of
+from tests.reference.mmsa_weights import part
+from tests.reference.rule import batch_of, frames
 
 FOLDER = os.environ.get("MMSA_FOLDER")
-RECORDED = json.loads(NUMBERS.read_text(encoding="utf-8"))["systems"]
+ALL_NUMBERS = json.loads(NUMBERS.read_text(encoding="utf-8"))
+RECORDED = ALL_NUMBERS["systems"]
+WITHOUT_MMSA = pytest.mark.skipif(not FOLDER, reason="MMSA_FOLDER does not name the unpacked wheel of MMSA 2.2.1")
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +29,11 @@ def without_positions(monkeypatch):
 def step(name):
     """Our system: outputs in evaluation mode, loss and gradients of a training step."""
     system = ours(name)
-    fill(system)
     system.eval()
     with torch.no_grad():
         outputs = system(batch_of(frames()))
     system.train()
-    loss = loss_of(system(batch_of(frames())), labels(), list(system.task_weights))
+    loss = our_loss(system, name)
     loss.backward()
     return system, outputs, loss.item()
 
@@ -43,11 +46,11 @@ def test_recorded_numbers(name):
         assert outputs[task].tolist() == pytest.approx(values, rel=1e-5, abs=1e-6)
         assert outputs[task].std() > 1e-3  # weights that say the same of every clip would prove nothing
     assert loss == pytest.approx(recorded["loss"], rel=1e-5)
-    norms = {key: parameter.grad.norm().item() for key, parameter in system.named_parameters()}
+    norms = {key: system.get_parameter(key).grad.norm().item() for key in recorded["gradient_norms"]}
     assert norms == pytest.approx(recorded["gradient_norms"], rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.skipif(not FOLDER, reason="MMSA_FOLDER does not name the unpacked wheel of MMSA 2.2.1")
+@WITHOUT_MMSA
 @pytest.mark.parametrize("name", REFERENCES)
 def test_beside_the_public_code(name):
     reference = REFERENCES[name]
@@ -56,14 +59,14 @@ def test_beside_the_public_code(name):
     with_weights_of(system, network, reference.weights())
     network.eval()
     with torch.no_grad():
-        theirs = run(network, reference.pooled, frames())
-    tasks = list(system.task_weights)
+        theirs = run(network, reference)
+    tasks = tasks_of(system)
     for task in tasks:
         torch.testing.assert_close(outputs[task], theirs[task], rtol=1e-5, atol=1e-6)
     network.train()
-    their_loss = loss_of(run(network, reference.pooled, frames()), labels(), tasks)
-    their_loss.backward()
-    assert loss == pytest.approx(their_loss.item(), rel=1e-5)
+    of_step = their_loss(Path(FOLDER), network, name, tasks)
+    of_step.backward()
+    assert loss == pytest.approx(of_step.item(), rel=1e-5)
     own = dict(system.named_parameters())
     gradients = {key: parameter.grad for key, parameter in network.named_parameters() if parameter.grad is not None}
     largest = 0.0
@@ -73,3 +76,20 @@ def test_beside_the_public_code(name):
         largest = max(largest, (change(own[key].grad) - gradient).abs().max().item())
     difference = max((outputs[task] - theirs[task]).abs().max().item() for task in tasks)
     print(f"{name}: outputs differ by {difference:.0e}, gradients by {largest:.0e} at most")
+
+
+def test_recorded_labels_that_self_mm_makes():
+    for epoch, (found, recorded) in enumerate(zip(labels_of_ours(), ALL_NUMBERS["generated_labels"], strict=True), start=1):
+        for task, labels in recorded.items():
+            assert found[task].tolist() == pytest.approx(labels, abs=1e-5), (epoch, task)
+    assert max(abs(value - first) for value, first in zip(labels, labels_of_ours()[0][task].tolist(), strict=True)) > 0.1
+
+
+@WITHOUT_MMSA
+def test_labels_that_self_mm_makes_beside_the_public_code():
+    largest = 0.0
+    for found, theirs in zip(labels_of_ours(), labels_of_mmsa(Path(FOLDER)), strict=True):
+        for task, labels in theirs.items():
+            torch.testing.assert_close(found[task], labels, rtol=0, atol=1e-5)
+            largest = max(largest, (found[task] - labels).abs().max().item())
+    print(f"labels that self_mm makes differ by {largest:.0e} at most")

@@ -56,9 +56,13 @@ class TransformerLayer(nn.Module):
         return target + self.dropout(self.feed_forward(target))
 
 
+def positions(length: int, width: int, device: torch.device) -> Tensor:
+    """Sinusoidal positions, sines before cosines: [length, width], width even."""
+    frequency = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10000.0) / width))
+    angle = torch.arange(length, device=device)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
 def with_positions(values: Tensor) -> Tensor:
     """values * sqrt(D) plus sinusoidal positions (MulT, section 3.2): [B, L, D] -> [B, L, D], D even."""
-    length, width = values.shape[1:]
-    frequency = torch.exp(torch.arange(0, width, 2, device=values.device) * (-math.log(10000.0) / width))
-    angle = torch.arange(length, device=values.device)[:, None] * frequency
-    return values * math.sqrt(width) + torch.cat([angle.sin(), angle.cos()], dim=1)
+    return values * math.sqrt(values.shape[-1]) + positions(*values.shape[1:], values.device)

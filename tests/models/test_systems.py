@@ -25,7 +25,7 @@ SMALL_CONTRAST = {
 SMALL = {
     "confede": SMALL_CONTRAST,
     "sfttr": SMALL_CONTRAST | {"fusion_heads": 2, "fusion_feed_forward": 32},
-    "almt": {"width": 16, "heads": 2, "feed_forward": 16},
+    "almt": {"width": 16, "heads": 2, "head_width": 8, "hyper_head_width": 4, "feed_forward": 16},
     "text_guided": {"width": 16, "heads": 2},
     "tfn": SMALL_TENSOR,
     "mtfn": SMALL_TENSOR,
@@ -33,6 +33,9 @@ SMALL = {
     "misa": {"hidden": {"audio": 5, "vision": 9}, "width": 32, "feed_forward": 64},
     "ps_mixer": {"hidden": {"audio": 5, "vision": 9}, "width": 32},
 }
+
+# ALMT's hyper-modality begins as ones, which a normalisation brings to 0 until the first step: test_almt.py.
+SILENT_AT_FIRST = {"almt": ["hyper_updates.0.norms.hyper.weight"]}
 
 
 def make_config(name, **changes):
@@ -122,7 +125,7 @@ def test_every_parameter_gets_a_gradient_and_is_in_one_optimiser_group(name):
             system.training_loss(corpus, chosen).backward()
     trained = {key: parameter for key, parameter in system.named_parameters() if parameter.requires_grad}
     silent = [key for key, parameter in trained.items() if parameter.grad is None or not parameter.grad.any()]
-    assert silent == []
+    assert silent == SILENT_AT_FIRST.get(name, [])
     grouped = [id(parameter) for group in system.parameter_groups() for parameter in group["params"]]
     assert sorted(grouped) == sorted(id(parameter) for parameter in trained.values())
 

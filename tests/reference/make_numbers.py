@@ -1,6 +1,6 @@
 """Write what the reference gives for weights and inputs by rule: numbers.json.
 
-MMSA_FOLDER=/path/to/unpacked/MMSA-2.2.1 python -m tests.reference.make_numbers
+MMSA_FOLDER=/path/to/unpacked/MMSA-2.2.1 ALMT_FOLDER=... PS_MIXER_FOLDER=... python -m tests.reference.make_numbers
 """
 
 import json
@@ -10,27 +10,28 @@ from pathlib import Path
 import torch
 
 from tests.reference.generated_labels import labels_of_mmsa
-from tests.reference.mmsa import REFERENCES, build, ours, run, tasks_of, their_loss, with_weights_of
-from tests.reference.mmsa_weights import part
+from tests.reference.side_by_side import Reference, ours, part, tasks_of, their_loss, with_weights_of
+from tests.reference.systems import REFERENCES
 
 NUMBERS = Path(__file__).with_name("numbers.json")
 
 
-def numbers_of(name: str, folder: Path) -> dict:
-    """Outputs in evaluation mode, then loss and norm of each gradient of a training step, of MMSA's network."""
-    reference = REFERENCES[name]
-    system = ours(name)
-    network = build(folder, reference)
+def numbers_of(name: str, reference: Reference) -> dict:
+    """Outputs in evaluation mode, then loss and norm of each gradient of a training step, of the reference's network."""
+    folder = Path(os.environ[reference.folder])
+    system = ours(name, reference)
+    network = reference.build(folder)
     with_weights_of(system, network, reference.weights())
     network.eval()
     with torch.no_grad():
-        outputs = run(network, reference)
+        outputs = reference.run(network)
     tasks = tasks_of(system)
     network.train()
-    loss = their_loss(folder, network, name, tasks)
+    loss = their_loss(reference, folder, network, tasks)
     loss.backward()
     gradients = {key: parameter.grad for key, parameter in network.named_parameters() if parameter.grad is not None}
     return {
+        "source": reference.source,
         "outputs": {task: outputs[task].tolist() for task in tasks},
         "loss": loss.item(),
         "gradient_norms": {name: part(gradients, other).norm().item() for name, other, _ in reference.weights()},
@@ -38,11 +39,10 @@ def numbers_of(name: str, folder: Path) -> dict:
 
 
 def main() -> None:
-    folder = Path(os.environ["MMSA_FOLDER"])
+    made = labels_of_mmsa(Path(os.environ["MMSA_FOLDER"]))
     content = {
-        "source": "MMSA 2.2.1",
-        "systems": {name: numbers_of(name, folder) for name in REFERENCES},
-        "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in labels_of_mmsa(folder)],
+        "systems": {name: numbers_of(name, reference) for name, reference in REFERENCES.items()},
+        "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in made],
     }
     NUMBERS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""MMSA 2.2.1 beside our systems: the same small network built in both, with the same weights.
+"""MMSA 2.2.1 beside our systems.
 
 The reference is no part of this repository: MMSA_FOLDER names the unpacked wheel (`pip download --no-deps MMSA==2.2.1`, unzip).
 """
@@ -8,17 +8,13 @@ import sys
 import types
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import load_system
-from models.self_mm import SelfMM
-from models.system import MODALITIES, TASKS, System, build_config
-from models.text_encoder import TextEncoder
+from models.system import MODALITIES, TASKS
 from tests.reference.mmsa_weights import (
     BERT,
     HEADS,
@@ -26,7 +22,6 @@ from tests.reference.mmsa_weights import (
     NETWORK,
     OUT,
     VERTEX,
-    Weights,
     concatenation,
     early_fusion,
     gate_in_bert,
@@ -36,10 +31,10 @@ from tests.reference.mmsa_weights import (
     memory_fusion,
     multimodal_transformer,
     outer_product,
-    part,
     self_supervised,
 )  # fmt: skip
-from tests.reference.rule import LENGTH, WIDTHS, batch_of, fill, frames, labels, small_bert, token_ids
+from tests.reference.rule import LENGTH, WIDTHS, frames, labels, small_bert, token_ids
+from tests.reference.side_by_side import Reference, Weights, without_dropout
 
 ORDER = ("text", "audio", "vision")  # in which MMSA takes its inputs
 FUSION, RANK, MEMORY = 7, 3, 6
@@ -64,27 +59,6 @@ def with_token_ids(batch: dict[str, Tensor]) -> list[Tensor]:
 def with_lengths(batch: dict[str, Tensor]) -> list:
     text, *others = with_token_ids(batch)
     return [text, *((values, torch.full((len(values),), LENGTH)) for values in others)]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A system in both codes.
-
-    values : of our configuration. module, arguments : MMSA's. weights : how ours become MMSA's. inputs : in MMSA's form.
-    made_equal : changes a part of MMSA's network that ours has not; why stands in docs/public_code.md. zero : parameters of
-    ours that MMSA has not. own_loss : MMSA's, of a network that was given a batch, if it is more than its tasks' errors.
-    text_width : of the states of the text encoder, for a system that has one of its own.
-    """
-
-    values: dict
-    module: str
-    arguments: dict
-    weights: Callable[[], Weights]
-    inputs: Inputs
-    made_equal: Callable[[nn.Module], None] = lambda network: None
-    own_loss: Callable[[Path, nn.Module, Tensor], Tensor] | None = None
-    zero: tuple[str, ...] = ()
-    text_width: int = 0
 
 
 class MMSAEncoder(nn.Module):
@@ -115,56 +89,42 @@ class MAGNetwork:
         return self.published(config, args)
 
 
-def build(folder: Path, reference: Reference) -> nn.Module:
+def mmsa(
+    values: dict, module: str, arguments: dict, weights: Callable[[], Weights], inputs: Inputs,
+    made_equal: Callable[[nn.Module], None] = lambda network: None, text_width: int = 0, **others: object,
+) -> Reference:  # fmt: skip
+    """A system of MMSA: its module, the arguments of its network, and the form of its inputs.
+
+    made_equal : changes a part of MMSA's network that ours has not; why stands in docs/public_code.md.
+    """
+
+    def build_network(folder: Path) -> nn.Module:
+        network = build(folder, module, arguments, text_width)
+        with torch.no_grad():
+            made_equal(network)
+        return network
+
+    def run(network: nn.Module) -> dict[str, Tensor]:
+        return {task: values.flatten() for task, values in network(*inputs(frames())).items() if task in TASKS}
+
+    return Reference(values, "MMSA 2.2.1", "MMSA_FOLDER", build_network, run, weights, text_width=text_width, **others)
+
+
+def build(folder: Path, module: str, arguments: dict, text_width: int) -> nn.Module:
     """A network of MMSA; the parts of the package that need its other requirements are passed over."""
-    module = reference.module
     for name in ("MMSA", "MMSA.models", "MMSA.models.singleTask", "MMSA.models.multiTask"):
         package = types.ModuleType(name)
         package.__path__ = [str(folder / name.replace(".", "/"))]
         sys.modules[name] = package
     of_system = importlib.import_module(f"MMSA.models.{module}")
-    of_system.BertTextEncoder = lambda **published: MMSAEncoder(reference.text_width)
+    of_system.BertTextEncoder = lambda **published: MMSAEncoder(text_width)
     if hasattr(of_system, "MAG_BertForSequenceClassification"):
         of_system.MAG_BertForSequenceClassification = MAGNetwork(of_system.MAG_BertForSequenceClassification)
-    network = getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **reference.arguments))
+    network = getattr(of_system, module.split(".")[1])(Namespace(train_mode="regression", **arguments))
     for module in network.children():  # the graph keeps its networks in a plain dict, which torch does not look into
         for key, inner in getattr(module, "networks", {}).items():
             module.add_module("networks_" + "_".join(ORDER[i] for i in key), inner)
-    with torch.no_grad():
-        reference.made_equal(network)
     return network
-
-
-def ours(name: str) -> System:
-    """Our system of the same size, with weights by rule."""
-    reference = REFERENCES[name]
-    base = {"batch_size": 4, "learning_rate": 1e-3, "early_stop": 1, "max_epochs": 1}
-    system_class = load_system(name)
-    if reference.text_width:
-        base["encoder_learning_rate"] = 1e-3
-    config = build_config(system_class.config_class, base | reference.values)
-    encoder = [TextEncoder(small_bert(reference.text_width), config)] if reference.text_width else []
-    system = system_class(config, WIDTHS, dict.fromkeys(WIDTHS, LENGTH), *encoder)
-    system.label_range = (-3.0, 3.0)
-    fill(system)
-    with torch.no_grad():
-        for name in reference.zero:
-            system.get_parameter(name).zero_()
-    return system
-
-
-def run(network: nn.Module, reference: Reference) -> dict[str, Tensor]:
-    """Outputs of a network of MMSA: {task: Tensor [shape=(B,)]}."""
-    return {task: values.flatten() for task, values in network(*reference.inputs(frames())).items() if task in TASKS}
-
-
-def without_dropout(network: nn.Module) -> None:
-    """That of a transformer layer, which no argument turns off."""
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        elif isinstance(module, nn.MultiheadAttention):
-            module.dropout = 0.0
 
 
 def without_second_layers(network: nn.Module) -> None:
@@ -227,7 +187,7 @@ SHAPE = {"shapes": NETWORK, "drop": 0.0}
 PARTS = ("attention", "update", "retain", "write", "output")
 HEADS_OF_ATTENTION, WIDTH = 2, 8
 REFERENCES = {
-    "misa": Reference(
+    "misa": mmsa(
         {"hidden": {"audio": WIDTHS["audio"], "vision": WIDTHS["vision"]}, "width": WIDTH, "heads": 2, "feed_forward": 2048}
         | {"transformer_dropout": 0.0, "output_dropout": 0.0}
         | {f"{term}_weight": 1.0 for term in ("similarity", "difference", "reconstruction")},
@@ -236,7 +196,7 @@ REFERENCES = {
         | {"use_bert": True, "use_finetune": True, "transformers": "bert", "pretrained": "", "use_cmd_sim": True},
         invariant_and_specific, with_token_ids, made_equal=without_dropout, own_loss=four_terms, text_width=BERT,
     ),
-    "self_mm": Reference(
+    "self_mm": mmsa(
         {"hidden": {"audio": 3, "vision": 4}, "out": {"audio": 5, "vision": 6}}
         | {"lstm_dropout": {"audio": 0.0, "vision": 0.0}, "features": {"M": 9, "T": 6, "A": 4, "V": 5}}
         | {"feature_dropout": dict.fromkeys(TASKS, 0.0)}
@@ -250,21 +210,21 @@ REFERENCES = {
         | {"post_fusion_dim": 9, "post_text_dim": 6, "post_audio_dim": 4, "post_video_dim": 5},
         self_supervised, with_lengths, made_equal=without_second_layers, text_width=NETWORK,
     ),
-    "mag_bert": Reference(
+    "mag_bert": mmsa(
         {"beta": 0.7, "gate_dropout": 0.0, "output_dropout": 0.0, "alignment": "avg_pool"},
         "singleTask.BERT_MAG",
         {"feature_dims": [NETWORK, WIDTHS["audio"], WIDTHS["vision"]], "beta_shift": 0.7, "dropout_prob": 0.0}
         | {"language": "cn", "device": "cpu"},
         gate_in_bert, with_token_ids, made_equal=without_gated_biases, zero=("gate.bias",), text_width=NETWORK,
     ),
-    "ef_lstm": Reference(
+    "ef_lstm": mmsa(
         {"hidden": 6, "layers": 2, "dropout": 0.0, "alignment": "avg_pool"},
         "singleTask.EF_LSTM",
         {"feature_dims": [WIDTHS[name] for name in ORDER], "seq_lens": LENGTH}
         | {"hidden_dims": 6, "num_layers": 2, "dropout": 0.0},
         early_fusion, frames_of, made_equal=lambda network: setattr(network, "norm", nn.Identity()),
     ),
-    "mult": Reference(
+    "mult": mmsa(
         {"width": WIDTH, "heads": HEADS_OF_ATTENTION, "kernel": dict.fromkeys(MODALITIES, 1), "layers": 2, "memory_layers": 3}
         | {"attention_dropout": dict.fromkeys(MODALITIES, 0.0)}
         | {f"{what}_dropout": 0.0 for what in ("residual", "embedding", "text", "output")},
@@ -275,7 +235,7 @@ REFERENCES = {
         | {"attn_dropout_a": 0.0, "attn_dropout_v": 0.0, "use_bert": False, "attn_mask": False},
         multimodal_transformer, frames_of,
     ),
-    "graph_mfn": Reference(
+    "graph_mfn": mmsa(
         {"hidden": HIDDEN, "memory": MEMORY, "alignment": "avg_pool", "vertex": VERTEX}
         | {f"{name}_{what}": value for name in PARTS[1:] for what, value in (("hidden", NETWORK), ("dropout", 0.0))},
         "singleTask.Graph_MFN",
@@ -283,23 +243,23 @@ REFERENCES = {
         | {f"{name}Config": SHAPE for name in ("NN", "gamma1", "gamma2", "out")},
         graph, frames_of,
     ),
-    "lf_dnn": Reference(
+    "lf_dnn": mmsa(
         BASE | FUSED, "singleTask.LF_DNN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), concatenation, means_of
     ),
-    "mlf_dnn": Reference(
+    "mlf_dnn": mmsa(
         BASE | FUSED | OWN, "multiTask.MLF_DNN", sizes(3, text_out=OUT, post_fusion_dim=FUSION) | THEIRS,
         lambda: concatenation("T", "A", "V"), means_of,
     ),
-    "tfn": Reference(BASE | FUSED, "singleTask.TFN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), outer_product, means_of),
-    "mtfn": Reference(
+    "tfn": mmsa(BASE | FUSED, "singleTask.TFN", sizes(4, text_out=OUT, post_fusion_dim=FUSION), outer_product, means_of),
+    "mtfn": mmsa(
         BASE | FUSED | OWN_TV, "multiTask.MTFN", sizes(3, text_out=OUT, post_fusion_dim=FUSION) | THEIRS,
         lambda: outer_product("T", "V"), means_of,
     ),
-    "lmf": Reference(BASE | LOW_RANK, "singleTask.LMF", sizes(4) | LOW_RANK_SIZES, low_rank, means_of),
-    "mlmf": Reference(
+    "lmf": mmsa(BASE | LOW_RANK, "singleTask.LMF", sizes(4) | LOW_RANK_SIZES, low_rank, means_of),
+    "mlmf": mmsa(
         BASE | LOW_RANK | OWN, "multiTask.MLMF", sizes(3) | LOW_RANK_SIZES | THEIRS, lambda: low_rank("T", "A", "V"), means_of
     ),
-    "mfn": Reference(
+    "mfn": mmsa(
         {"hidden": HIDDEN, "memory": MEMORY, "alignment": "avg_pool"}
         | {f"{part}_{what}": value for part in PARTS for what, value in (("hidden", NETWORK), ("dropout", 0.0))},
         "singleTask.MFN",
@@ -308,37 +268,3 @@ REFERENCES = {
         memory_fusion, frames_of,
     ),
 }  # fmt: skip
-
-
-def loss_of(outputs: dict[str, Tensor], tasks: list[str]) -> Tensor:
-    """The sum of the mean absolute errors of the tasks."""
-    return sum(F.l1_loss(outputs[task], labels()[task]) for task in tasks)
-
-
-def our_loss(system: System, name: str) -> Tensor:
-    """Of a training step: the system's own, where its reference has one, else that of the tasks alone."""
-    outputs = system(batch_of(frames()))
-    return system.loss(outputs, labels()) if REFERENCES[name].own_loss else loss_of(outputs, tasks_of(system))
-
-
-def their_loss(folder: Path, network: nn.Module, name: str, tasks: list[str]) -> Tensor:
-    """Of a training step of MMSA."""
-    reference = REFERENCES[name]
-    outputs = run(network, reference)
-    return reference.own_loss(folder, network, outputs) if reference.own_loss else loss_of(outputs, tasks)
-
-
-def with_weights_of(system: System, network: nn.Module, weights: Weights) -> None:
-    """Copy our weights into MMSA's network."""
-    own, theirs = dict(system.named_parameters()), dict(network.named_parameters())
-    with torch.no_grad():
-        for name, other, change in weights:
-            part(theirs, other).copy_(change(own[name]))
-    mapped = {name for name, _, _ in weights}
-    zero = {name for name, values in own.items() if not values.any()}
-    assert mapped == set(own) - zero, mapped ^ set(own)
-
-
-def tasks_of(system: System) -> list[str]:
-    """Those that a system predicts: Self-MM learns one of them from labels, and three from what it makes of them."""
-    return list(TASKS) if isinstance(system, SelfMM) else list(system.task_weights)

@@ -7,17 +7,13 @@ from torch import Tensor, nn
 from models.graph_mfn import OUTPUT, SOURCES
 from models.system import MODALITIES
 from tests.reference.rule import small_bert
+from tests.reference.side_by_side import Weights, same
 
-Weights = list[tuple[str, str, Callable[[Tensor], Tensor]]]  # our name, MMSA's name, how ours becomes MMSA's
 HIDDEN = {"text": 6, "audio": 4, "vision": 5}
 NAMES = {"text": "text", "audio": "audio", "vision": "video"}
 HEADS = {"T": ("text", 4), "A": ("audio", 3), "V": ("video", 5)}
 OUT, NETWORK, VERTEX = 5, 8, 9
 BERT = 768  # the width of MISA's text encoder, which no argument of MMSA changes
-
-
-def same(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 def linear(ours: str, theirs: str, change: Callable[[Tensor], Tensor] = same) -> Weights:
@@ -208,14 +204,3 @@ def gate_in_bert() -> Weights:
         pairs += linear(f"gate.gates.{modality}", f"model.bert.MAG.W_h{letter}")
         pairs.append((f"gate.shifts.{modality}.weight", f"model.bert.MAG.W_{letter}.weight", same))
     return pairs + linear("gate.norm", "model.bert.MAG.LayerNorm") + linear("output.1", "model.classifier")
-
-
-def part(values: dict[str, Tensor], name: str) -> Tensor:
-    """A tensor by its name; a third of it if the name ends with [i], its columns before or from i with [:i] or [i:]."""
-    if not name.endswith("]"):
-        return values[name]
-    whole, _, place = name[:-1].partition("[")
-    if ":" not in place:
-        return values[whole].chunk(3)[int(place)]
-    before, after = (int(number) if number else None for number in place.split(":"))
-    return values[whole][:, before:after]

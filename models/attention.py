@@ -40,13 +40,14 @@ class Attention(nn.Module):
 class TransformerLayer(nn.Module):
     """Attention and feed-forward block, each behind a layer normalisation and beside a residual (MulT, section 3.2)."""
 
-    def __init__(self, width: int, heads: int, attention_dropout: float, residual_dropout: float):
+    def __init__(
+        self, width: int, heads: int, attention_dropout: float, residual_dropout: float, feed_forward: int | None = None
+    ):
         super().__init__()
+        inner = feed_forward or 4 * width
         self.attention_norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads, attention_dropout)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width)
-        )
+        self.feed_forward = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
         self.dropout = nn.Dropout(residual_dropout)
 
     def forward(self, target: Tensor, source: Tensor, source_mask: Tensor) -> Tensor:

@@ -26,10 +26,11 @@ UNIMODAL_TASKS = ("T", "V", "A")  # the order of the modalities in all of the pa
 @dataclass(frozen=True, kw_only=True)
 class ConFEDEConfig(FineTuningConfig):
     encoder_epochs: dict[str, int]  # first epochs, in which the encoder of each modality learns alone; 0: it does not
-    freeze_encoders: bool  # behind those epochs the encoders stay as they are
+    frozen_encoders: list[str]  # modalities whose encoder stays as it is behind those epochs
     frame_width: int  # of the audio and vision encoders
-    frame_layers: int
+    frame_layers: dict[str, int]  # of audio and of vision
     frame_heads: int
+    frame_feed_forward: int
     frame_dropout: float
     width: int  # of the six projected vectors
     close_dropout: float
@@ -40,17 +41,19 @@ class ConFEDEConfig(FineTuningConfig):
     contrastive_weight: float  # beta_cl of equation 18; 0: no clip is compared with others
     unimodal_weight: float  # beta_uni of equation 18; 0: no unimodal predictions
     temperature: float = 0.5  # tau of equation 8
-    contrast_reduction: str = "mean"  # over an anchor's positive pairs; 'sum' as equation 8 is printed
+    printed_contrast: bool = False  # equation 8 as it is printed, and not as in the public code: `contrastive_loss`
     candidates: int = 10  # clips that companions are drawn from, see `models.contrast.Companions`
     ranking_epochs: int = 10  # epochs between two rankings of the clips by similarity
 
     def __post_init__(self):
         super().__post_init__()
         require_modalities("encoder_epochs", self.encoder_epochs)
-        if self.freeze_encoders and not all(self.encoder_epochs.values()):
-            raise ValueError("key 'freeze_encoders': an encoder with 0 'encoder_epochs' would never learn; give it some")
-        if self.contrast_reduction not in ("mean", "sum"):
-            raise ValueError(f"key 'contrast_reduction': '{self.contrast_reduction}' is neither 'mean' nor 'sum'")
+        if wrong := set(self.frozen_encoders) - set(self.encoder_epochs):
+            raise ValueError(f"key 'frozen_encoders': there is no modality '{min(wrong)}'")
+        if not all(self.encoder_epochs[modality] for modality in self.frozen_encoders):
+            raise ValueError("key 'frozen_encoders': an encoder with 0 'encoder_epochs' would never learn; give it some")
+        if set(self.frame_layers) != {"audio", "vision"}:
+            raise ValueError("key 'frame_layers' needs one value for each of audio, vision")
         if self.frame_width % self.frame_heads or self.frame_width % 2:
             raise ValueError(f"key 'frame_width': {self.frame_width} is not an even multiple of {self.frame_heads} heads")
         if self.candidates < 2 or self.ranking_epochs < 1:
@@ -64,13 +67,15 @@ class FrameEncoder(nn.Module):
     modalities count in the similarity of equation 1.
     """
 
-    def __init__(self, width: int, config: ConFEDEConfig):
+    def __init__(self, width: int, layers: int, config: ConFEDEConfig):
         super().__init__()
         self.embed = nn.Linear(width, config.frame_width)
         self.token = nn.Parameter(0.02 * torch.randn(1, config.frame_width))
         self.layers = nn.ModuleList(
-            TransformerLayer(config.frame_width, config.frame_heads, config.frame_dropout, config.frame_dropout)
-            for _ in range(config.frame_layers)
+            TransformerLayer(
+                config.frame_width, config.frame_heads, config.frame_dropout, config.frame_dropout, config.frame_feed_forward
+            )
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(config.frame_width)
 
@@ -114,7 +119,9 @@ class ConFEDE(System):
     def __init__(self, config: ConFEDEConfig, widths: dict[str, int], lengths: dict[str, int], encoder: TextEncoder):
         super().__init__(config, {"M": 1.0})
         self.encoder = encoder
-        self.frame_encoders = nn.ModuleDict({task: FrameEncoder(widths[TASK_MODALITY[task]], config) for task in "VA"})
+        self.frame_encoders = nn.ModuleDict()
+        for task, modality in (("V", "vision"), ("A", "audio")):
+            self.frame_encoders[task] = FrameEncoder(widths[modality], config.frame_layers[modality], config)
         vectors = {"T": encoder.width, "V": config.frame_width, "A": config.frame_width}
         self.heads = nn.ModuleDict(
             {task: nn.Linear(vectors[task], 1) for task in UNIMODAL_TASKS if config.encoder_epochs[TASK_MODALITY[task]]}
@@ -200,7 +207,7 @@ class ConFEDE(System):
         anchors = torch.as_tensor(np.searchsorted(wanted, indices), device=close.device)
         rows = np.where(companions >= 0, np.searchsorted(wanted, companions), -1)
         rows = torch.as_tensor(rows, device=close.device)
-        contrast = contrastive_loss(close, far, anchors, rows, self.config.temperature, self.config.contrast_reduction)
+        contrast = contrastive_loss(close, far, anchors, rows, self.config.temperature, self.config.printed_contrast)
         loss = self.loss(self.predict(close[anchors], far[anchors]), clips.batch_labels(indices))
         return loss + self.config.contrastive_weight * contrast
 
@@ -214,23 +221,24 @@ class ConFEDE(System):
         return total
 
     def _vectors(self, clips: Clips, indices: np.ndarray) -> dict[str, Tensor]:
-        if self.frozen_vectors:
-            rows = np.searchsorted(self.train_clips, indices)
-            return {task: vectors[rows] for task, vectors in self.frozen_vectors.items()}
-        batch = clips.batch(indices)
-        return {task: self.encode(batch, task) for task in UNIMODAL_TASKS}
+        rows = np.searchsorted(self.train_clips, indices)
+        vectors = {task: known[rows] for task, known in self.frozen_vectors.items()}
+        if len(vectors) < len(UNIMODAL_TASKS):
+            batch = clips.batch(indices)
+            vectors |= {task: self.encode(batch, task) for task in UNIMODAL_TASKS if task not in vectors}
+        return vectors
 
     @torch.no_grad()
-    def corpus_vectors(self, clips: Clips, indices: np.ndarray) -> dict[str, Tensor]:
-        """T, V and A of the clips at `indices` as they are now, without dropout: {task: Tensor [shape=(n, H)]}."""
+    def corpus_vectors(self, clips: Clips, indices: np.ndarray, tasks: tuple[str, ...] = UNIMODAL_TASKS) -> dict[str, Tensor]:
+        """Vectors of the clips at `indices` as they are now, without dropout: {task: Tensor [shape=(n, H)]}."""
         training = self.training
         self.eval()
         parts = []
         for start in range(0, len(indices), self.config.batch_size):
             batch = clips.batch(indices[start : start + self.config.batch_size])
-            parts.append({task: self.encode(batch, task) for task in UNIMODAL_TASKS})
+            parts.append({task: self.encode(batch, task) for task in tasks})
         self.train(training)
-        return {task: torch.cat([part[task] for part in parts]) for task in UNIMODAL_TASKS}
+        return {task: torch.cat([part[task] for part in parts]) for task in tasks}
 
     def begin_epoch(self, epoch: int, clips: Clips, train: np.ndarray) -> None:
         """Behind the pre-training: fix the vectors of frozen encoders, and rank the clips by similarity every so often."""
@@ -238,9 +246,11 @@ class ConFEDE(System):
         later = epoch - self.pretraining_epochs - 1
         if later == 0:
             self.train_clips = np.sort(train)
-            self.frozen_vectors = self.corpus_vectors(clips, self.train_clips) if self.config.freeze_encoders else {}
+            frozen = tuple(task for task in UNIMODAL_TASKS if TASK_MODALITY[task] in self.config.frozen_encoders)
+            self.frozen_vectors = self.corpus_vectors(clips, self.train_clips, frozen) if frozen else {}
         if self.config.contrastive_weight and later >= 0 and later % self.config.ranking_epochs == 0:
-            vectors = self.frozen_vectors or self.corpus_vectors(clips, self.train_clips)
+            moving = tuple(task for task in UNIMODAL_TASKS if task not in self.frozen_vectors)
+            vectors = self.frozen_vectors | (self.corpus_vectors(clips, self.train_clips, moving) if moving else {})
             labels = clips.batch_labels(self.train_clips)["M"].cpu().numpy()
             _, kinds = np.unique(np.round(np.nan_to_num(labels), 4), return_inverse=True)
             kinds = np.where(np.isnan(labels), -1, kinds)
@@ -248,7 +258,13 @@ class ConFEDE(System):
             self.companions = Companions(self.train_clips, joined, kinds, self.config.candidates)
 
     def parameter_groups(self) -> list[dict]:
-        return fine_tuning_groups(self, self.config)
+        """The encoder of the text and the rest, of both the biases and normalisations apart, which do not decay."""
+        groups = []
+        for group in fine_tuning_groups(self, self.config):
+            for decays in (True, False):
+                chosen = [parameter for parameter in group["params"] if (parameter.dim() > 1) == decays]
+                groups.append(group | {"params": chosen} | ({} if decays else {"weight_decay": 0.0}))
+        return groups
 
 
 def mean_squared_error(predictions: Tensor, truth: Tensor) -> Tensor:

@@ -95,25 +95,30 @@ def _choose(pool: np.ndarray, count: int, generator: np.random.Generator) -> np.
     return np.take_along_axis(pool, np.argsort(keys, axis=1, kind="stable")[:, :count], axis=1)
 
 
-def nt_xent(similarity: Tensor, positive: Tensor, present: Tensor, temperature: float) -> Tensor:
+def nt_xent(similarity: Tensor, positive: Tensor, present: Tensor, temperature: float, printed: bool) -> Tensor:
     """Equation 8 for the pairs of one anchor vector: the sum over its positive pairs of -log softmax.
 
     similarity : [..., K], cosine of the anchor vector with the K others; positive and present : bool, of the same shape;
-    a pair that is not present counts nowhere. Returns a Tensor [shape=(...)].
+    a pair that is not present counts nowhere. printed : whether a pair's denominator has the other positive pairs too.
+    Returns a Tensor [shape=(...)].
     """
     # A finite lowest value keeps the gradient defined where no pair is present at all.
-    logits = (similarity / temperature).masked_fill(~present, torch.finfo(similarity.dtype).min)
-    surprise = logits.logsumexp(-1, keepdim=True) - logits
+    lowest = torch.finfo(similarity.dtype).min
+    logits = (similarity / temperature).masked_fill(~present, lowest)
+    if printed:
+        surprise = logits.logsumexp(-1, keepdim=True) - logits
+    else:
+        surprise = logits.masked_fill(positive, lowest).logsumexp(-1, keepdim=True).logaddexp(logits) - logits
     return surprise.masked_fill(~(positive & present), 0.0).sum(-1)
 
 
 def contrastive_loss(
-    close: Tensor, far: Tensor, anchors: Tensor, companions: Tensor, temperature: float, reduction: str = "sum"
+    close: Tensor, far: Tensor, anchors: Tensor, companions: Tensor, temperature: float, printed: bool = False
 ) -> Tensor:
     """Equations 2-8 and 17: the mean over the anchors of l_cl.
 
-    The denominator of a pair (a, p) has the pairs of all of P and N whose first vector is a. An anchor's vision and audio are
-    both pulled to its text, as the prose of section 3.3 and the public code of SFTTR and ConFEDE have it; equation 4 prints
+    The denominator of a pair (a, p) has the pairs of N whose first vector is a, too. An anchor's vision and audio are both
+    pulled to its text, as the prose of section 3.3 and the public code of SFTTR and ConFEDE have it; equation 4 prints
     (C_V, C_A) for the second of them.
 
     Parameters
@@ -126,9 +131,10 @@ def contrastive_loss(
         Rows of each anchor's companions, the neighbours first; -1: absent.
     temperature : float
         tau.
-    reduction : 'sum' or 'mean'
-        Over an anchor's positive pairs, of which there are 20 if no companion is absent: 'sum' as equation 8 is printed,
-        'mean' as in the public code of SFTTR, with which the published rows were made.
+    printed : bool
+        False: the mean over an anchor's positive pairs, of which there are 20 if no companion is absent, as in the public code
+        of SFTTR and ConFEDE, with which the published rows were made. True: equation 8 as it is printed, their sum, with the
+        pairs of P too in each denominator.
     """
     close, far = F.normalize(close, dim=-1), F.normalize(far, dim=-1)
     present = companions >= 0
@@ -137,7 +143,7 @@ def contrastive_loss(
     text_close = (close[:, :1] * close[:, 1:]).sum(-1)  # [U, 2]
     text_far = (close[:, :1] * far).sum(-1)  # [U, 3]
     within = torch.cat([text_close, text_far], dim=1)
-    within_loss = nt_xent(within, _positive(2, 3, within), torch.ones_like(within, dtype=torch.bool), temperature)
+    within_loss = nt_xent(within, _positive(2, 3, within), torch.ones_like(within, dtype=torch.bool), temperature, printed)
     # Across clips (equations 2 and 3): C_m of the anchor with C_m of its companions.
     across = torch.einsum("bmd,bjmd->mbj", close[anchors], close[rows])
     neighbour = _positive(NEIGHBOURS, COMPANIONS - NEIGHBOURS, across[0])
@@ -147,10 +153,11 @@ def contrastive_loss(
         torch.cat([always.expand(-1, 2), neighbour, ~always.expand(-1, 3)], dim=1),
         torch.cat([always.expand(-1, 2), present, always.expand(-1, 3)], dim=1),
         temperature,
+        printed,
     )
-    vision, audio = (nt_xent(across[place], neighbour, present, temperature) for place in (1, 2))
+    vision, audio = (nt_xent(across[place], neighbour, present, temperature, printed) for place in (1, 2))
     total = text + vision + audio + within_loss[rows].masked_fill(~present, 0.0).sum(1)
-    if reduction == "mean":
+    if not printed:
         total = total / (2 + 2 * present.sum(1) + 3 * present[:, :NEIGHBOURS].sum(1))
     return total.mean()
 

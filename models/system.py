@@ -61,13 +61,17 @@ class Config:
     accumulate: int = 1  # batches whose gradients are added up for an optimiser step
     decoupled_weight_decay: bool = False  # AdamW in place of Adam
     warmup_epochs: int = 0  # the learning rate rises linearly over these epochs
-    cosine_decay: bool = False  # behind the warm-up the learning rate falls along a cosine, to 0 at max_epochs
+    decay: str = (
+        ""  # how the learning rate falls behind the warm-up, to 0 at max_epochs: 'cosine' or 'linear'; empty: it does not
+    )
     similar_lengths: str = ""  # modality by whose length clips are put together in training batches; empty: at random
     precision: str = "fp32"  # or 'bf16': matrix products in bfloat16
 
     def __post_init__(self):
         if self.similar_lengths not in ("", *MODALITIES):
             raise ValueError(f"key 'similar_lengths': '{self.similar_lengths}' is none of {', '.join(MODALITIES)}")
+        if self.decay not in ("", "cosine", "linear"):
+            raise ValueError(f"key 'decay': '{self.decay}' is neither 'cosine' nor 'linear'")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"key 'precision': '{self.precision}' is neither 'fp32' nor 'bf16'")
 

@@ -77,14 +77,19 @@ def make_optimizer(system: System, device: torch.device) -> torch.optim.Optimize
     return optimizer_class(groups, fused=True, capturable=True)
 
 
-def rate_factor(epoch: int, config: Config) -> float:
-    """Share of the learning rate that an epoch, counted from 1, has: linear warm-up, then constant or a cosine."""
+def rate_factor(epoch: int, config: Config, pretraining: int = 0) -> float:
+    """Share of the learning rate that an epoch, counted from 1, has: linear warm-up, then constant or falling to 0.
+
+    Epochs of pre-training are a training of their own: it warms up and falls, and so does the one behind it.
+    """
+    last = pretraining if epoch <= pretraining else config.max_epochs - pretraining
+    epoch -= 0 if epoch <= pretraining else pretraining
     if epoch <= config.warmup_epochs:
         return epoch / (config.warmup_epochs + 1)
-    if not config.cosine_decay:
+    if not config.decay:
         return 1.0
-    done = (epoch - 1 - config.warmup_epochs) / (config.max_epochs - config.warmup_epochs)
-    return 0.5 * (1 + math.cos(math.pi * done))
+    done = (epoch - 1 - config.warmup_epochs) / (last - config.warmup_epochs)
+    return 1 - done if config.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
 def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, list]:
@@ -115,7 +120,7 @@ def fit(system: System, dataset: Dataset, seed: int) -> tuple[list[dict], int, l
     progress = tqdm(range(1, config.max_epochs + 1), desc=f"train, seed {seed}", unit="epoch")
     for epoch in progress:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            rate *= rate_factor(epoch, config)
+            rate *= rate_factor(epoch, config, system.pretraining_epochs)
             group["lr"] = group["lr"].fill_(rate) if torch.is_tensor(group["lr"]) else rate
         system.begin_epoch(epoch, dataset, train)
         order = shuffle.permutation(train)

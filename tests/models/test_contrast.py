@@ -16,31 +16,34 @@ def make_companions(classes, candidates=3, seed=0):
     return Companions(CLIPS[: len(classes)], vectors, np.array(classes), candidates), vectors
 
 
-def test_nt_xent_of_four_points():
+@pytest.mark.parametrize("printed", [False, True])
+def test_nt_xent_of_four_points(printed):
     anchor = torch.tensor([1.0, 0.0])
     points = torch.tensor([[0.6, 0.8], [0.0, 1.0], [-1.0, 0.0]])  # one positive, two negatives: cosines 0.6, 0, -1
-    loss = nt_xent(points @ anchor, torch.tensor([True, False, False]), torch.ones(3, dtype=torch.bool), 0.5)
+    loss = nt_xent(points @ anchor, torch.tensor([True, False, False]), torch.ones(3, dtype=torch.bool), 0.5, printed)
     assert loss.item() == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + math.exp(0) + math.exp(-2))), abs=1e-6)
 
 
-def test_an_absent_pair_counts_nowhere():
+@pytest.mark.parametrize("printed", [False, True])
+def test_an_absent_pair_counts_nowhere(printed):
     similarity = torch.tensor([0.6, 0.9, 0.0, -1.0, 0.8])
     positive = torch.tensor([True, True, False, False, False])
     present = torch.tensor([True, False, True, True, False])
-    kept = nt_xent(similarity[present], positive[present], present[present], 0.5)
-    assert torch.allclose(nt_xent(similarity, positive, present, 0.5), kept)
+    kept = nt_xent(similarity[present], positive[present], present[present], 0.5, printed)
+    assert torch.allclose(nt_xent(similarity, positive, present, 0.5, printed), kept)
 
 
-def test_without_any_pair_loss_and_gradient_are_zero():
+@pytest.mark.parametrize("printed", [False, True])
+def test_without_any_pair_loss_and_gradient_are_zero(printed):
     similarity = torch.tensor([0.6, 0.9], requires_grad=True)
-    loss = nt_xent(similarity, torch.tensor([True, False]), torch.zeros(2, dtype=torch.bool), 0.5)
+    loss = nt_xent(similarity, torch.tensor([True, False]), torch.zeros(2, dtype=torch.bool), 0.5, printed)
     loss.backward()
     assert loss == 0
     assert torch.equal(similarity.grad, torch.zeros(2))
 
 
-def loss_pair_by_pair(close, far, anchor, companions, temperature):
-    """Equations 2-8 for one anchor: the sum over its positive pairs, and how many these are."""
+def loss_pair_by_pair(close, far, anchor, companions, temperature, printed):
+    """Equations 2-8 for one anchor: the sum over its positive pairs as printed, else the mean beside the negatives alone."""
     T, V, A = range(3)
     neighbours = [j for j in companions[:NEIGHBOURS] if j >= 0]
     outliers = [k for k in companions[NEIGHBOURS:] if k >= 0]
@@ -56,21 +59,21 @@ def loss_pair_by_pair(close, far, anchor, companions, temperature):
 
     total = 0.0
     for pair in positive:
-        total -= math.log(exponential(pair) / sum(exponential(other) for other in positive + negative if other[0] == pair[0]))
-    return total, len(positive)
+        beside = [other for other in (positive if printed else [pair]) + negative if other[0] == pair[0]]
+        total -= math.log(exponential(pair) / sum(exponential(other) for other in beside))
+    assert len(positive) == 20 or min(companions) < 0
+    return total if printed else total / len(positive)
 
 
-def test_contrastive_loss_is_that_of_the_equations():
+@pytest.mark.parametrize("printed", [False, True])
+def test_contrastive_loss_is_that_of_the_equations(printed):
     generator = torch.Generator().manual_seed(1)
     close, far = (torch.randn(9, 3, 5, generator=generator) for _ in range(2))
     anchors = [4, 0, 7]
     companions = [[1, 2, 3, 5, 6, 8], [7, -1, 2, -1, 5, 4], [-1, -1, -1, -1, -1, -1]]
-    expected = [loss_pair_by_pair(close, far, a, c, 0.5) for a, c in zip(anchors, companions, strict=True)]
-    loss = contrastive_loss(close, far, torch.tensor(anchors), torch.tensor(companions), 0.5)
-    assert loss.item() == pytest.approx(sum(total for total, _ in expected) / 3, rel=1e-5)
-    loss = contrastive_loss(close, far, torch.tensor(anchors), torch.tensor(companions), 0.5, "mean")
-    assert loss.item() == pytest.approx(sum(total / count for total, count in expected) / 3, rel=1e-5)
-    assert expected[0][1] == 20
+    expected = [loss_pair_by_pair(close, far, a, c, 0.5, printed) for a, c in zip(anchors, companions, strict=True)]
+    loss = contrastive_loss(close, far, torch.tensor(anchors), torch.tensor(companions), 0.5, printed)
+    assert loss.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
 
 
 def test_a_closer_text_and_farther_rest_lower_the_loss():

@@ -52,7 +52,7 @@ def test_difference_by_hand():
     # Centred: (-1, 0), (1, 0) and (-2, -2), (2, 2); of length 1: the same and (-r, -r), (r, r) with r^2 = 1/2.
     first, second = torch.tensor([[0.0, 5.0], [2.0, 5.0]]), torch.tensor([[1.0, 2.0], [5.0, 6.0]])
     # The products of the columns are [[2 r, 2 r], [0, 0]]; the mean of their squares is (2 + 2) / 4.
-    assert difference_loss(first, second).item() == pytest.approx(1.0)
+    assert difference_loss(first, second).item() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_difference_holds_the_lengths_fixed():

@@ -15,6 +15,9 @@ SMALL = {
     "encoder_epochs": {"text": 1, "audio": 2, "vision": 2},
     "frame_width": 16,
     "frame_heads": 2,
+    "frame_layers": {"audio": 1, "vision": 1},
+    "frame_feed_forward": 32,
+    "frozen_encoders": ["text", "audio", "vision"],
     "width": 16,
     "classifier": [16, 8],
     "unimodal_classifier": [8],
@@ -102,6 +105,20 @@ def test_frozen_encoders_are_computed_once_and_stay():
     assert names == {n for n, _ in system.named_parameters() if not n.startswith(("encoder.", "frame_encoders.", "heads."))}
 
 
+def test_of_a_part_of_the_encoders_frozen_the_others_learn():
+    system, clips = make_system(frozen_encoders=["text"]), Clips()
+    until(system, clips, 3)
+    names = gradients(system, clips)
+    assert not any(name.startswith("encoder.") for name in names)
+    assert {name.split(".")[1] for name in names if name.startswith("frame_encoders.")} == {"A", "V"}
+
+
+def test_biases_and_normalisations_do_not_decay():
+    system = make_system(weight_decay=0.1, encoder_weight_decay=0.1)
+    for group in system.parameter_groups():
+        assert all((parameter.dim() > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+
+
 def test_what_training_sees_of_frozen_encoders_is_what_evaluation_sees():
     system, clips = make_system(contrastive_weight=0.0), Clips()
     until(system, clips, 3)
@@ -112,7 +129,7 @@ def test_what_training_sees_of_frozen_encoders_is_what_evaluation_sees():
 
 
 def test_each_clip_is_encoded_once_though_it_accompanies_several():
-    system, clips = make_system(freeze_encoders=False), Clips()
+    system, clips = make_system(frozen_encoders=[]), Clips()
     until(system, clips, 3)
     assert any(name.startswith("encoder.") for name in gradients(system, clips, TRAIN[:8]))
     assert len(clips.fetched) == 1
@@ -133,7 +150,7 @@ def test_companions_are_clips_of_train_with_the_right_label():
 
 
 def test_the_ranking_is_refreshed_with_the_vectors_of_the_day():
-    system, clips = make_system(freeze_encoders=False), Clips()
+    system, clips = make_system(frozen_encoders=[]), Clips()
     until(system, clips, 3)
     first = system.companions
     for encoder in system.frame_encoders.values():
@@ -151,7 +168,7 @@ def test_the_ranking_is_refreshed_with_the_vectors_of_the_day():
 
 
 def test_without_contrast_no_companion_is_fetched():
-    system, clips = make_system(contrastive_weight=0.0, freeze_encoders=False), Clips()
+    system, clips = make_system(contrastive_weight=0.0, frozen_encoders=[]), Clips()
     until(system, clips, 3)
     system.training_loss(clips, TRAIN[:3])
     assert clips.fetched == [TRAIN[:3].tolist()]
@@ -159,7 +176,10 @@ def test_without_contrast_no_companion_is_fetched():
 
 
 @pytest.mark.parametrize("name", ["sfttr", "confede"])
-@pytest.mark.parametrize("changes", [{}, {"contrastive_weight": 0.0}, {"unimodal_weight": 0.0}, {"freeze_encoders": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"contrastive_weight": 0.0}, {"unimodal_weight": 0.0}, {"frozen_encoders": []}, {"frozen_encoders": ["text"]}],
+)
 def test_every_parameter_learns_in_every_ablation(name, changes):
     system, clips = make_system(name, **changes), Clips()
     learned = set()
@@ -211,7 +231,7 @@ def test_mean_squared_error_of_an_absent_label_has_no_gradient():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"encoder_epochs": {"text": 0, "audio": 1, "vision": 1}}, "freeze_encoders"),
+        ({"encoder_epochs": {"text": 0, "audio": 1, "vision": 1}}, "frozen_encoders"),
         ({"encoder_epochs": {"text": 1}}, "'encoder_epochs' needs one value for each"),
         ({"frame_heads": 3}, "'frame_width'"),
         ({"fusion_heads": 3}, "'width'"),

@@ -18,6 +18,8 @@ SMALL_CONTRAST = {
     "encoder_epochs": {"text": 1, "audio": 2, "vision": 2},
     "frame_width": 16,
     "frame_heads": 2,
+    "frame_feed_forward": 32,
+    "frozen_encoders": ["text", "audio", "vision"],
     "width": 16,
     "classifier": [32, 16],
     "unimodal_classifier": [16],

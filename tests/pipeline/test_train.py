@@ -176,11 +176,17 @@ def test_validation_only_leaves_the_test_split_alone(monkeypatch, tmp_path, data
 
 
 def test_the_learning_rate_warms_up_and_falls():
-    config = Config(batch_size=1, learning_rate=1.0, max_epochs=14, warmup_epochs=4, cosine_decay=True)
+    config = Config(batch_size=1, learning_rate=1.0, max_epochs=14, warmup_epochs=4, decay="cosine")
     factors = [fit.rate_factor(epoch, config) for epoch in range(1, 15)]
     np.testing.assert_allclose(factors[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
     assert np.all(np.diff(factors[4:]) < 0) and 0 < factors[-1] < 0.05
     assert fit.rate_factor(9, Config(batch_size=1, learning_rate=1.0)) == 1.0
+
+
+def test_pre_training_has_a_warm_up_and_a_fall_of_its_own():
+    config = Config(batch_size=1, learning_rate=1.0, max_epochs=9, warmup_epochs=1, decay="linear")
+    factors = [fit.rate_factor(epoch, config, pretraining=4) for epoch in range(1, 10)]
+    np.testing.assert_allclose(factors, [0.5, 1, 2 / 3, 1 / 3, 0.5, 1, 0.75, 0.5, 0.25])
 
 
 def test_bf16_trains_near_fp32(monkeypatch, tmp_path, dataset):

@@ -1,6 +1,8 @@
 """Write what the reference gives for weights and inputs by rule: numbers.json.
 
-MMSA_FOLDER=/path/to/unpacked/MMSA-2.2.1 ALMT_FOLDER=... PS_MIXER_FOLDER=... python -m tests.reference.make_numbers
+    python -m tests.reference.make_numbers
+
+with MMSA_FOLDER, ALMT_FOLDER, PS_MIXER_FOLDER and CONFEDE_FOLDER set: docs/public_code.md.
 """
 
 import json
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from tests.reference.contrast import loss_of_confede
 from tests.reference.generated_labels import labels_of_mmsa
 from tests.reference.side_by_side import Reference, ours, part, tasks_of, their_loss, with_weights_of
 from tests.reference.systems import REFERENCES
@@ -42,6 +45,7 @@ def main() -> None:
     made = labels_of_mmsa(Path(os.environ["MMSA_FOLDER"]))
     content = {
         "systems": {name: numbers_of(name, reference) for name, reference in REFERENCES.items()},
+        "contrast": loss_of_confede(Path(os.environ["CONFEDE_FOLDER"])),
         "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in made],
     }
     NUMBERS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

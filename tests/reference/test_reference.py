@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.reference.contrast import loss_of_confede, loss_of_ours
 from tests.reference.generated_labels import labels_of_mmsa, labels_of_ours
 from tests.reference.make_numbers import NUMBERS
 from tests.reference.rule import batch_of, frames
 from tests.reference.side_by_side import our_loss, ours, part, tasks_of, their_loss, with_weights_of
 from tests.reference.systems import REFERENCES
 
-MMSA = os.environ.get("MMSA_FOLDER")
+MMSA, CONFEDE = os.environ.get("MMSA_FOLDER"), os.environ.get("CONFEDE_FOLDER")
 ALL_NUMBERS = json.loads(NUMBERS.read_text(encoding="utf-8"))
 RECORDED = ALL_NUMBERS["systems"]
 
@@ -94,3 +95,21 @@ def test_labels_that_self_mm_makes_beside_the_public_code():
             torch.testing.assert_close(found[task], labels, rtol=0, atol=1e-5)
             largest = max(largest, (found[task] - labels).abs().max().item())
     print(f"labels that self_mm makes differ by {largest:.0e} at most")
+
+
+def flat(found):
+    loss, norms = found
+    return [loss, *norms]
+
+
+def test_recorded_contrast_of_confede():
+    assert flat(loss_of_ours()) == pytest.approx(flat(ALL_NUMBERS["contrast"]), rel=1e-5)
+
+
+@pytest.mark.skipif(not CONFEDE, reason="CONFEDE_FOLDER does not name the folder of ConFEDE, commit c048fad")
+def test_contrast_beside_the_public_code():
+    ours, theirs = flat(loss_of_ours()), flat(loss_of_confede(Path(CONFEDE)))
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    print(
+        f"confede's contrast and its gradients differ by {max(abs(a / b - 1) for a, b in zip(ours, theirs, strict=True)):.0e} of their size"
+    )

@@ -110,6 +110,5 @@ def test_recorded_contrast_of_confede():
 def test_contrast_beside_the_public_code():
     ours, theirs = flat(loss_of_ours()), flat(loss_of_confede(Path(CONFEDE)))
     assert ours == pytest.approx(theirs, rel=1e-5)
-    print(
-        f"confede's contrast and its gradients differ by {max(abs(a / b - 1) for a, b in zip(ours, theirs, strict=True)):.0e} of their size"
-    )
+    largest = max(abs(our / their - 1) for our, their in zip(ours, theirs, strict=True))
+    print(f"confede's contrast and its gradients differ by {largest:.0e} of their size")

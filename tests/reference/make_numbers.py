@@ -13,6 +13,7 @@ import torch
 
 from tests.reference.contrast import loss_of_confede
 from tests.reference.generated_labels import labels_of_mmsa
+from tests.reference.published_values import published_values
 from tests.reference.side_by_side import Reference, ours, part, tasks_of, their_loss, with_weights_of
 from tests.reference.systems import REFERENCES
 
@@ -45,6 +46,7 @@ def main() -> None:
     made = labels_of_mmsa(Path(os.environ["MMSA_FOLDER"]))
     content = {
         "systems": {name: numbers_of(name, reference) for name, reference in REFERENCES.items()},
+        "values": published_values(Path(os.environ["MMSA_FOLDER"])),
         "contrast": loss_of_confede(Path(os.environ["CONFEDE_FOLDER"])),
         "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in made],
     }

@@ -82,6 +82,13 @@ SEEDS = sorted(config["seeds"])
 REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))
 
+if "values" in config:
+    if not Path(config["values"]).is_file():
+        raise WorkflowError(f"config: values: no such file '{config['values']}'")
+    published = one_form(yaml.safe_load(Path(config["values"]).read_text(encoding="utf-8")))
+    for name, values in published.items():
+        config["systems"][name] = values | config["systems"].get(name, {})
+
 for name in config["systems"]:
     if name not in SYSTEMS and name not in VARIANTS:
         known = ", ".join([*SYSTEMS, *VARIANTS])

@@ -4,8 +4,9 @@
         --output results/provenance.json
     python -m pipeline.provenance compare results/provenance.json their_provenance.json
 
-provenance.json: corpus; configuration, as run; commit of the repository ('+' if files were changed since), empty outside one;
-versions of the packages; sha256 of the manifest and the data set, and of all weights behind the features; machine.
+provenance.json: fingerprint, a short hash of configuration, manifest and versions, which every table carries; corpus;
+configuration, as run; commit of the repository ('+' if files were changed since), empty outside one; versions of the packages;
+sha256 of the manifest and the data set, and of all weights behind the features; machine.
 """
 
 import argparse
@@ -122,6 +123,7 @@ def main() -> None:
     write.add_argument("--config", type=json.loads, required=True, help="the configuration, as JSON")
     write.add_argument("--manifest", type=Path)
     write.add_argument("--dataset", type=Path, required=True)
+    write.add_argument("--fingerprint", default="", help="hash of configuration, manifest and versions, which the tables carry")
     write.add_argument("--output", type=Path, required=True)
     two = actions.add_parser("compare", help="say why two results differ")
     two.add_argument("first", type=Path)
@@ -130,7 +132,7 @@ def main() -> None:
     if arguments.action == "compare":
         print(compare(arguments.first, arguments.second))
         return
-    found = provenance(arguments.config, arguments.manifest, arguments.dataset)
+    found = {"fingerprint": arguments.fingerprint} | provenance(arguments.config, arguments.manifest, arguments.dataset)
     with replacing(arguments.output) as temporary:
         temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -55,13 +55,14 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", type=Path, required=True, help="a table of each system")
+    parser.add_argument("--provenance", default="", help="hash of what made the results: `fingerprint` of their provenance.json")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True)
     arguments = parser.parse_args()
     table = pd.concat([pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in arguments.tables])
     table["modalities"] = table["modalities"].astype(object).fillna("")
     with replacing(arguments.output) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f")
+        table.assign(provenance=arguments.provenance).to_csv(temporary, index=False, float_format="%.4f")
     draw(table, arguments.figure)
     print(f"{arguments.output}: {table['run'].nunique()} systems")
 

@@ -131,13 +131,15 @@ def main() -> None:
     parser.add_argument("--corpus", required=True, help="name of the corpus, printed in the table")
     parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
     parser.add_argument("--without", nargs="+", default=[], help="runs that learn labels which the corpus has not")
+    parser.add_argument("--provenance", default="", help="hash of what made the results: `fingerprint` of their provenance.json")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     label_range = tuple(arguments.label_range)
     file = read_table_file(arguments.table).without(arguments.without)
     table = make_table(file, arguments.runs, arguments.seeds, label_range)
     with replacing(arguments.output) as temporary:
-        table.assign(corpus=arguments.corpus).to_csv(temporary, index=False, float_format="%.6f", na_rep="NaN")
+        table = table.assign(corpus=arguments.corpus, provenance=arguments.provenance)
+        table.to_csv(temporary, index=False, float_format="%.6f", na_rep="NaN")
 
 
 if __name__ == "__main__":

@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--corpus", required=True, help="name of the corpus, printed in the table")
     parser.add_argument("--label-range", nargs=2, type=float, default=(-1.0, 1.0), metavar=("LOW", "HIGH"))
     parser.add_argument("--without", nargs="+", default=[], help="runs that learn labels which the corpus has not")
+    parser.add_argument("--provenance", default="", help="hash of what made the results: `fingerprint` of their provenance.json")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True)
@@ -216,9 +217,11 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"{arguments.table}, {arguments.runs}: {error}") from error
     with replacing(arguments.output) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
+        table.assign(provenance=arguments.provenance).to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
     with replacing(arguments.markdown) as temporary:
-        temporary.write_text(to_markdown(table, file, arguments.corpus, left_out), encoding="utf-8")
+        text = to_markdown(table, file, arguments.corpus, left_out)
+        said = f"\nProvenance {arguments.provenance}: see provenance.json.\n" if arguments.provenance else ""
+        temporary.write_text(text + said, encoding="utf-8")
     with replacing(arguments.figure) as temporary:
         draw(table, file, arguments.corpus, temporary)
     if left_out:

@@ -58,11 +58,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, help="folder with <system>/<seed>/")
     parser.add_argument("--seeds", nargs="+", type=int, required=True)
+    parser.add_argument("--provenance", default="", help="hash of what made the results: `fingerprint` of their provenance.json")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     table = make_table(arguments.runs, arguments.seeds)
     with replacing(arguments.output) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
+        table.assign(provenance=arguments.provenance).to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["Snakefile", "workflow", "profiles", "config", "pipeline", "features", "models", "demo"]
+ROOMS += ["requirements.txt", "requirements-no-deps.txt"]
 TARGETS = ["build/runs/lf_dnn/1", "build/runs/tfn/1", "results/quality.csv"]
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "2", *TARGETS, "--configfile", "tiny.yaml"]
 TINY = """

@@ -71,7 +71,7 @@ def make(
 ):
     outputs = {"--output": folder / "t.csv", "--markdown": folder / "t.md", "--figure": folder / "t.png"}
     arguments = ["table", "--table", file, "--runs", runs, "--seeds", *seeds, "--corpus", corpus]
-    arguments += ["--label-range", *label_range, *(["--without", *without] if without else [])]
+    arguments += ["--provenance", "0123456789ab", "--label-range", *label_range, *(["--without", *without] if without else [])]
     for option, path in outputs.items():
         arguments += [option, path]
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in arguments])
@@ -87,6 +87,12 @@ def test_rows_stand_in_the_order_of_the_paper(monkeypatch, tmp_path, runs):
         *("LMF", "MLMF", "MLMF minus LMF", "TFN", "MTFN", "MTFN minus TFN"),
     ]
     assert (rows["corpus"] == "a corpus").all()
+
+
+def test_csv_and_markdown_name_what_made_them(monkeypatch, tmp_path, runs):
+    rows = make(monkeypatch, runs, tmp_path / "results")
+    assert (rows["provenance"] == "0123456789ab").all()
+    assert "Provenance 0123456789ab" in (tmp_path / "results" / "t.md").read_text(encoding="utf-8")
 
 
 def test_means_and_deviations_are_percent_over_the_seeds(monkeypatch, tmp_path, runs):

@@ -21,6 +21,7 @@ from tests.sound import write_wav
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["Snakefile", "workflow", "profiles", "config", "pipeline", "features", "models", "demo"]
+ROOMS += ["requirements.txt", "requirements-no-deps.txt"]
 GOOD, BAD = "甲 1", "bad"
 BAD_CLIPS = {
     "truncated": "truncated.mp4", "text_file": "text.mp4", "no_audio": "no_audio.mp4", "black": "black.mp4",

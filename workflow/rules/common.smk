@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+import pandas
 import yaml
 
 from models import SYSTEMS
@@ -78,6 +79,17 @@ if workflow.is_main_process:
 LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MANIFEST)
 
 SEEDS = sorted(config["seeds"])
+
+# Of what decides the results: the configuration but for what concerns their place and the machine, the manifest's rows in their
+# meaning, the versions of the packages. Every table carries it, and provenance.json tells what is behind it; the code is not in
+# it, lest a change of one system make the tables of the others anew.
+told = {key: value for key, value in config.items() if key not in ("pathvars", "gpu", "tuning", "predict", "predict_run")}
+digest = hashlib.sha256(json.dumps(told | {"seeds": SEEDS}, sort_keys=True).encode())
+if VIDEOS:
+    digest.update(pandas.util.hash_pandas_object(MANIFEST, index=False).values.tobytes())
+for name in ("requirements.txt", "requirements-no-deps.txt"):
+    digest.update(Path(workflow.basedir, name).read_bytes())
+FINGERPRINT = digest.hexdigest()[:12]
 
 REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))

@@ -45,6 +45,7 @@ rule provenance:
     params:
         config=json.dumps(config, sort_keys=True, ensure_ascii=False),
         manifest=["--manifest", config["manifest"]] if "manifest" in config else [],
+        fingerprint=FINGERPRINT,
     log:
         "<logs>/provenance.log",
     threads: 1
@@ -52,7 +53,7 @@ rule provenance:
         **SMALL,
     shell:
         "python -m pipeline.provenance write --config {params.config:q} {params.manifest:q} --dataset {input.dataset:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --fingerprint {params.fingerprint} --output {output:q} > {log:q} 2>&1"
 
 
 rule report:

@@ -51,6 +51,8 @@ rule robustness_table:
             category="All systems",
             labels={"result": "Modalities missing or disturbed (chart)"},
         ),
+    params:
+        provenance=FINGERPRINT,
     log:
         "<logs>/robustness.log",
     benchmark:
@@ -59,5 +61,5 @@ rule robustness_table:
     resources:
         **SMALL,
     shell:
-        "python -m pipeline.results.robustness_table --tables {input.tables:q} --output {output.table:q} --figure {output.figure:q}"
-        " > {log:q} 2>&1"
+        "python -m pipeline.results.robustness_table --tables {input.tables:q} --provenance {params.provenance}"
+        " --output {output.table:q} --figure {output.figure:q} > {log:q} 2>&1"

@@ -83,6 +83,7 @@ rule table:
         seeds=SEEDS,
         corpus=config["corpus"],
         label_range=config["label_range"],
+        provenance=FINGERPRINT,
     log:
         "<logs>/tables/{table}.log",
     benchmark:
@@ -93,7 +94,7 @@ rule table:
     shell:
         "python -m pipeline.results.table --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
         " --corpus {params.corpus:q} --label-range {params.label_range} {params.without}"
-        " --output {output.table:q} --markdown {output.markdown:q} --figure {output.figure:q} > {log:q} 2>&1"
+        " --provenance {params.provenance} --output {output.table:q} --markdown {output.markdown:q} --figure {output.figure:q} > {log:q} 2>&1"
 
 
 rule significance:
@@ -116,6 +117,7 @@ rule significance:
         seeds=SEEDS,
         corpus=config["corpus"],
         label_range=config["label_range"],
+        provenance=FINGERPRINT,
     log:
         "<logs>/tables/significance.log",
     benchmark:
@@ -125,7 +127,8 @@ rule significance:
         **SMALL,
     shell:
         "python -m pipeline.results.significance --table {input.table:q} --runs {params.runs:q} --seeds {params.seeds}"
-        " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --output {output:q} > {log:q} 2>&1"
+        " --corpus {params.corpus:q} --label-range {params.label_range} {params.without} --provenance {params.provenance}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule unimodal:
@@ -144,6 +147,7 @@ rule unimodal:
     params:
         runs=runs_root,
         seeds=SEEDS,
+        provenance=FINGERPRINT,
     log:
         "<logs>/tables/unimodal.log",
     benchmark:
@@ -152,4 +156,5 @@ rule unimodal:
     resources:
         **SMALL,
     shell:
-        "python -m pipeline.results.unimodal --runs {params.runs:q} --seeds {params.seeds} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline.results.unimodal --runs {params.runs:q} --seeds {params.seeds} --provenance {params.provenance}"
+        " --output {output:q} > {log:q} 2>&1"

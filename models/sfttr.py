@@ -1,8 +1,8 @@
 """SFTTR, sequential fusion of text-close and text-far representations (Sun and Tian).
 
-Encoders, decomposition, contrasts and losses are those of `models.confede`; the six vectors are fused one after another.
-Choices where the paper is silent: one cross-modality encoder serves the three steps (equations 9-11 name but one); between
-the steps Z is the mean of its two tokens; M, the classifier's input, is the two tokens of the last step joined.
+Encoders, decomposition, contrasts and losses are those of `models.confede`; the six vectors are fused one after another, by
+three cross-modality encoders as in the public code (equations 9-11 name but one): each passes on all of its tokens, and the
+classifier reads the mean of the last one's four.
 """
 
 from dataclasses import dataclass
@@ -28,29 +28,33 @@ class SFTTRConfig(ConFEDEConfig):
 
 
 class CrossModalityEncoder(nn.Module):
-    """CME: two vectors, with embeddings of their position and kind, through a transformer (figure 3)."""
+    """CME: some tokens of two sides, with embeddings of their position and side, through a transformer (figure 3)."""
 
-    def __init__(self, config: SFTTRConfig):
+    def __init__(self, tokens: int, config: SFTTRConfig):
         super().__init__()
-        self.position = nn.Parameter(0.02 * torch.randn(2, config.width))
-        self.kind = nn.Parameter(0.02 * torch.randn(2, config.width))
+        self.position = nn.Parameter(0.02 * torch.randn(tokens, config.width))
+        self.side = nn.Parameter(0.02 * torch.randn(2, config.width))
+        self.norm = nn.LayerNorm(config.width, eps=1e-12)
+        self.dropout = nn.Dropout(config.fusion_dropout)
         layer = nn.TransformerEncoderLayer(
             config.width,
             config.fusion_heads,
             config.fusion_feed_forward,
             config.fusion_dropout,
             activation="gelu",
+            layer_norm_eps=1e-12,
             batch_first=True,
         )
         self.layers = nn.TransformerEncoder(layer, config.fusion_layers, enable_nested_tensor=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """[B, width] and [B, width] -> both tokens [B, 2, width]."""
-        return self.layers(torch.stack([first, second], dim=1) + self.position + self.kind)
+        """[B, m, width] and [B, n, width] -> all tokens [B, m + n, width]."""
+        tokens = torch.cat([first + self.side[0], second + self.side[1]], dim=1)
+        return self.layers(self.dropout(self.norm(tokens + self.position)))
 
 
 class SFTTR(ConFEDE):
-    """Text-far vectors are fused first (vision, audio, text), the sum of the text-close ones last (equations 9-12)."""
+    """Text-far vectors are fused first (audio with vision, then with the text), the sum of the text-close ones last."""
 
     config_class = SFTTRConfig
 
@@ -59,13 +63,12 @@ class SFTTR(ConFEDE):
         if not config.sequential_fusion:
             super().build_fusion()
             return
-        self.cross_modality = CrossModalityEncoder(config)
-        self.classifier = perceptron(2 * config.width, config.classifier, config.classifier_dropout)
+        self.vision_audio, self.all_far, self.all = (CrossModalityEncoder(tokens, config) for tokens in (2, 3, 4))
+        self.classifier = perceptron(config.width, config.classifier, config.classifier_dropout)
 
     def fuse(self, close: Tensor, far: Tensor) -> Tensor:
         if not self.config.sequential_fusion:
             return super().fuse(close, far)
-        text, vision, audio = far.unbind(1)
-        vision_audio = self.cross_modality(vision, audio).mean(1)
-        all_far = self.cross_modality(vision_audio, text).mean(1)
-        return self.classifier(self.cross_modality(all_far, close.sum(1)).flatten(1))
+        text, vision, audio = far.split(1, dim=1)
+        all_far = self.all_far(text, self.vision_audio(audio, vision))
+        return self.classifier(self.all(all_far, close.sum(1, keepdim=True)).mean(1))

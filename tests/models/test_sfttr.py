@@ -191,7 +191,7 @@ def test_every_parameter_learns_in_every_ablation(name, changes):
 
 def test_without_sequential_fusion_the_six_vectors_are_joined_as_in_confede():
     sfttr, confede, clips = make_system(sequential_fusion=False), make_system("confede"), Clips()
-    assert not hasattr(sfttr, "cross_modality")
+    assert not hasattr(sfttr, "vision_audio")
     batch = clips.batch(TRAIN[:3])
     assert torch.equal(sfttr.eval()(batch)["M"], confede.eval()(batch)["M"])
 

@@ -2,7 +2,7 @@
 
     python -m tests.reference.make_numbers
 
-with MMSA_FOLDER, ALMT_FOLDER, PS_MIXER_FOLDER and CONFEDE_FOLDER set: docs/public_code.md.
+with MMSA_FOLDER, ALMT_FOLDER, PS_MIXER_FOLDER, CONFEDE_FOLDER and SFTTR_FOLDER set: docs/public_code.md.
 """
 
 import json
@@ -14,6 +14,7 @@ import torch
 from tests.reference.contrast import loss_of_confede
 from tests.reference.generated_labels import labels_of_mmsa
 from tests.reference.published_values import published_values
+from tests.reference.sequential_fusion import fusion_of_sfttr
 from tests.reference.side_by_side import Reference, ours, part, tasks_of, their_loss, with_weights_of
 from tests.reference.systems import REFERENCES
 
@@ -47,6 +48,7 @@ def main() -> None:
     content = {
         "systems": {name: numbers_of(name, reference) for name, reference in REFERENCES.items()},
         "values": published_values(Path(os.environ["MMSA_FOLDER"])),
+        "sequential_fusion": fusion_of_sfttr(Path(os.environ["SFTTR_FOLDER"])),
         "contrast": loss_of_confede(Path(os.environ["CONFEDE_FOLDER"])),
         "generated_labels": [{name: values.tolist() for name, values in epoch.items()} for epoch in made],
     }

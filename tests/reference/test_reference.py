@@ -12,10 +12,11 @@ from tests.reference.contrast import loss_of_confede, loss_of_ours
 from tests.reference.generated_labels import labels_of_mmsa, labels_of_ours
 from tests.reference.make_numbers import NUMBERS
 from tests.reference.rule import batch_of, frames
+from tests.reference.sequential_fusion import fusion_of_ours, fusion_of_sfttr
 from tests.reference.side_by_side import our_loss, ours, part, tasks_of, their_loss, with_weights_of
 from tests.reference.systems import REFERENCES
 
-MMSA, CONFEDE = os.environ.get("MMSA_FOLDER"), os.environ.get("CONFEDE_FOLDER")
+MMSA, CONFEDE, SFTTR = (os.environ.get(f"{name}_FOLDER") for name in ("MMSA", "CONFEDE", "SFTTR"))
 ALL_NUMBERS = json.loads(NUMBERS.read_text(encoding="utf-8"))
 RECORDED = ALL_NUMBERS["systems"]
 
@@ -112,3 +113,20 @@ def test_contrast_beside_the_public_code():
     assert ours == pytest.approx(theirs, rel=1e-5)
     largest = max(abs(our / their - 1) for our, their in zip(ours, theirs, strict=True))
     print(f"confede's contrast and its gradients differ by {largest:.0e} of their size")
+
+
+def test_recorded_fusion_of_sfttr():
+    found = fusion_of_ours()
+    for name, values in ALL_NUMBERS["sequential_fusion"].items():
+        assert found[name] == pytest.approx(values, rel=1e-4, abs=1e-7), name
+        assert max(map(abs, values)) > 1e-3  # gradients that are all 0 would prove nothing
+
+
+@pytest.mark.skipif(not SFTTR, reason="SFTTR_FOLDER does not name the folder of SFTTR, commit 15df353")
+def test_fusion_of_sfttr_beside_the_public_code():
+    ours, theirs = fusion_of_ours(), fusion_of_sfttr(Path(SFTTR))
+    largest = {}
+    for name, values in theirs.items():
+        assert ours[name] == pytest.approx(values, rel=1e-4, abs=1e-7), name
+        largest[name] = max(abs(our - their) for our, their in zip(ours[name], values, strict=True))
+    print(f"the fusion of sfttr differs by {largest['fused']:.0e}, its gradients by {max(largest.values()):.0e} at most")

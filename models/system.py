@@ -71,7 +71,16 @@ class Config:
         if self.similar_lengths not in ("", *MODALITIES):
             raise ValueError(f"key 'similar_lengths': '{self.similar_lengths}' is none of {', '.join(MODALITIES)}")
         if self.decay not in ("", "cosine", "linear"):
-            raise ValueError(f"key 'decay': '{self.decay}' is neither 'cosine' nor 'linear'")
+            raise ValueError(f"key 'decay': '{self.decay}' is neither 'cosine' nor 'linear', nor empty for none")
+        for key in ("batch_size", "max_epochs", "early_stop", "accumulate"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"key '{key}': {getattr(self, key)} is less than 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"key 'learning_rate': {self.learning_rate} is not above 0")
+        for key, value in vars(self).items():
+            for share in value.values() if isinstance(value, dict) else [value]:
+                if "dropout" in key and not 0 <= share < 1:
+                    raise ValueError(f"key '{key}': {share} is no share of units, 0 or more and less than 1")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"key 'precision': '{self.precision}' is neither 'fp32' nor 'bf16'")
 
@@ -182,7 +191,9 @@ def _typed(key: str, value: object, kind: type) -> object:
         return float(value)
     if type(value) is not kind:
         # YAML reads 5e-4 as text: say so, as nothing in the file looks wrong.
-        raise ValueError(f"key '{key}': {value!r} is not of type {getattr(kind, '__name__', kind)} (write 0.0005, not 5e-4)")
+        hint = " (write 0.0005, not 5e-4)" if kind is float and isinstance(value, str) else ""
+        said = kind if typing.get_origin(kind) else kind.__name__
+        raise ValueError(f"key '{key}': {value!r} is not of type {said}{hint}")
     return value
 
 

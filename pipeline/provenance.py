@@ -4,7 +4,7 @@
         --output results/provenance.json
     python -m pipeline.provenance compare results/provenance.json their_provenance.json
 
-provenance.json: fingerprint, a short hash of configuration, manifest and versions, which every table carries; corpus;
+provenance.json: fingerprint, a short hash of configuration, values, manifest and versions, which the tables carry; corpus;
 configuration, as run; commit of the repository ('+' if files were changed since), empty outside one; versions of the packages;
 sha256 of the manifest and the data set, and of all weights behind the features; machine.
 """

@@ -220,7 +220,7 @@ def main() -> None:
         table.assign(provenance=arguments.provenance).to_csv(temporary, index=False, float_format="%.4f", na_rep="NaN")
     with replacing(arguments.markdown) as temporary:
         text = to_markdown(table, file, arguments.corpus, left_out)
-        said = f"\nProvenance {arguments.provenance}: see provenance.json.\n" if arguments.provenance else ""
+        said = f"\nProvenance {arguments.provenance}: see provenance.json, which the target `all` makes.\n" if arguments.provenance else ""
         temporary.write_text(text + said, encoding="utf-8")
     with replacing(arguments.figure) as temporary:
         draw(table, file, arguments.corpus, temporary)

@@ -43,9 +43,11 @@ def test_a_value_a_label_and_a_version_change_it_and_form_does_not(project):
     first = fingerprint(project)
     assert re.fullmatch(r"[0-9a-f]{12}", first)
     seeds = yaml.safe_load((project / "config" / "config.yaml").read_text(encoding="utf-8"))["seeds"]
-    change(project, seeds=seeds[::-1], gpu=1, audio={"f0_min": 65.0})
+    demo = yaml.safe_load((project / "config" / "config.yaml").read_text(encoding="utf-8"))["demo"]
+    change(project, seeds=seeds[::-1], gpu=1, audio={"f0_min": 65.0}, demo=demo | {"folder": str(project / "data" / "demo")})
     manifest = project / "data_manifest.csv"
     table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    table["path"] = [str(project / path) for path in table["path"]]
     table[table.columns[::-1]].to_csv(manifest, index=False, encoding="utf-8-sig", lineterminator="\r\n")
     assert fingerprint(project) == first
     table.loc[0, "label"] = "0.4"
@@ -55,4 +57,13 @@ def test_a_value_a_label_and_a_version_change_it_and_form_does_not(project):
     third = fingerprint(project)
     pins = project / "requirements.txt"
     pins.write_text(pins.read_text(encoding="utf-8") + "another==1.0\n", encoding="utf-8")
-    assert len({first, second, third, fingerprint(project)}) == 4
+    fourth = fingerprint(project)
+    with (project / "config" / "models" / "confede.yaml").open("a", encoding="utf-8") as file:
+        file.write("temperature: 0.4\n")
+    fifth = fingerprint(project)
+    own = project / "values.yaml"
+    change(project, values="values.yaml")
+    own.write_text("tfn: {batch_size: 8}", encoding="utf-8")
+    sixth = fingerprint(project)
+    own.write_text("tfn: {batch_size: 4}", encoding="utf-8")
+    assert len({first, second, third, fourth, fifth, sixth, fingerprint(project)}) == 7

@@ -35,7 +35,10 @@ DEMO = config.get("demo")
 DEMO_VIDEOS = [f"{DEMO['folder']}/video_{i:04d}.mp4" for i in range(1, DEMO["videos"] + 1)] if DEMO else []
 
 if DEMO and workflow.storage_settings.default_storage_provider:
-    raise WorkflowError("config: demo: videos are read from a folder, never from a storage provider; leave --default-storage-provider out")
+    raise WorkflowError(
+        "the demo corpus cannot be run with a storage provider, as profiles/kubernetes has one: its videos are made in a folder;"
+        " give a configuration of your own, --configfile config/ch_sims.yaml for one"
+    )
 
 FEATURES_FILE = config.get("features_file")
 ENCODER = FEATURES_FILE["encoder"] if FEATURES_FILE else config["text"]["encoder"]
@@ -80,26 +83,22 @@ LABELLED = tuple(FEATURES_FILE["tasks"]) if FEATURES_FILE else labelled_tasks(MA
 
 SEEDS = sorted(config["seeds"])
 
-# Of what decides the results: the configuration but for what concerns their place and the machine, the manifest's rows in their
-# meaning, the versions of the packages. Every table carries it, and provenance.json tells what is behind it; the code is not in
-# it, lest a change of one system make the tables of the others anew.
-told = {key: value for key, value in config.items() if key not in ("pathvars", "gpu", "tuning", "predict", "predict_run")}
-digest = hashlib.sha256(json.dumps(told | {"seeds": SEEDS}, sort_keys=True).encode())
-if VIDEOS:
-    digest.update(pandas.util.hash_pandas_object(MANIFEST, index=False).values.tobytes())
-for name in ("requirements.txt", "requirements-no-deps.txt"):
-    digest.update(Path(workflow.basedir, name).read_bytes())
-FINGERPRINT = digest.hexdigest()[:12]
-
 REGISTRY = {Path("models/__init__.py")}
 VARIANTS = yaml.safe_load(Path("config/variants.yaml").read_text(encoding="utf-8"))
 
 if "values" in config:
-    if not Path(config["values"]).is_file():
-        raise WorkflowError(f"config: values: no such file '{config['values']}'")
-    published = one_form(yaml.safe_load(Path(config["values"]).read_text(encoding="utf-8")))
+    try:
+        published = yaml.safe_load(Path(config["values"]).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WorkflowError(f"config: values: {config['values']} cannot be read ({error.strerror})")
+    except yaml.YAMLError as error:
+        raise WorkflowError(f"config: values: {config['values']}: no YAML ({' '.join(str(error).split())})")
+    if not isinstance(published, dict) or not all(isinstance(values, dict) for values in published.values()):
+        raise WorkflowError(f"config: values: {config['values']}: give each system its values, as in `tfn: {{batch_size: 32}}`")
     for name, values in published.items():
-        config["systems"][name] = values | config["systems"].get(name, {})
+        if name not in SYSTEMS:
+            raise WorkflowError(f"config: values: {config['values']}: there is no system '{name}'; there are {', '.join(SYSTEMS)}")
+        config["systems"][name] = one_form(values) | config["systems"].get(name, {})
 
 for name in config["systems"]:
     if name not in SYSTEMS and name not in VARIANTS:
@@ -259,6 +258,46 @@ def model_code(wildcards):
 
 def run_config(wildcards):
     return f"config/models/{run_system(wildcards)}.yaml"
+
+
+def checked_values():
+    """Say at once, and not when training begins, which value of a system is wrong."""
+    from models import load_system  # here alone: the jobs' own processes need not wait for PyTorch
+    from models.system import build_config
+
+    for run in config["systems"]:
+        system = system_of(run)
+        values = yaml.safe_load(Path(f"config/models/{system}.yaml").read_text(encoding="utf-8")) | values_of(run)
+        try:
+            build_config(load_system(system).config_class, values)
+        except ValueError as error:
+            raise WorkflowError(f"config: systems: {run}: {error}")
+
+
+if workflow.is_main_process:
+    checked_values()
+
+
+def fingerprint():
+    """A short hash of what decides the results: every table carries it, and provenance.json tells what is behind it.
+
+    The configuration but for what concerns places and the machine, all values of the systems, the manifest's rows in their
+    meaning, the versions of the packages. The code is not in it: its commit stands in provenance.json.
+    """
+    told = {key: value for key, value in config.items() if key not in PLACES} | {"seeds": SEEDS, "variants": VARIANTS}
+    told["demo"] = {key: value for key, value in (DEMO or {}).items() if key != "folder"}
+    files = sorted(Path("config/models").glob("*.yaml"))
+    told["models"] = {path.stem: one_form(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in files}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    if VIDEOS:
+        digest.update(pandas.util.hash_pandas_object(MANIFEST.drop(columns="path"), index=False).values.tobytes())
+    for name in ("requirements.txt", "requirements-no-deps.txt"):
+        digest.update(Path(workflow.basedir, name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+PLACES = ("pathvars", "gpu", "tuning", "predict", "predict_run", "manifest", "values")
+FINGERPRINT = fingerprint()
 
 
 def run_override(wildcards):

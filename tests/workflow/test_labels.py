@@ -41,7 +41,7 @@ def test_without_unimodal_labels_their_systems_are_left_out(planned_project):
     runs = {run.removeprefix("run=") for run in project.planned(target="results/sims_table2.csv")["train"]}
     assert runs == {"ef_lstm", "mfn", "mult", "lf_dnn", "lmf", "tfn"}
     done = project.snakemake("--dry-run", "--printshellcmds", target="results/sims_table2.csv")
-    assert "--without mlf_dnn mlmf mtfn --output" in done.stdout + done.stderr
+    assert "--without mlf_dnn mlmf mtfn --provenance" in done.stdout + done.stderr
     planned = project.planned(target="all")
     assert not {"unimodal"} & set(planned) and "significance" in planned and "corpus_tables" in planned
     assert "figure=sims_figure4" not in planned["representations"] and "figure=sfttr_figure4" in planned["representations"]

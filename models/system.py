@@ -77,9 +77,10 @@ class Config:
                 raise ValueError(f"key '{key}': {getattr(self, key)} is less than 1")
         if not self.learning_rate > 0:
             raise ValueError(f"key 'learning_rate': {self.learning_rate} is not above 0")
-        for key, value in vars(self).items():
+        for key in filter(lambda key: "dropout" in key, vars(self)):
+            value = getattr(self, key)
             for share in value.values() if isinstance(value, dict) else [value]:
-                if "dropout" in key and not 0 <= share < 1:
+                if not 0 <= share < 1:
                     raise ValueError(f"key '{key}': {share} is no share of units, 0 or more and less than 1")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"key 'precision': '{self.precision}' is neither 'fp32' nor 'bf16'")

@@ -82,8 +82,9 @@ def rate_factor(epoch: int, config: Config, pretraining: int = 0) -> float:
 
     Epochs of pre-training are a training of their own: it warms up and falls, and so does the one behind it.
     """
-    last = pretraining if epoch <= pretraining else config.max_epochs - pretraining
-    epoch -= 0 if epoch <= pretraining else pretraining
+    last = pretraining
+    if epoch > pretraining:
+        epoch, last = epoch - pretraining, config.max_epochs - pretraining
     if epoch <= config.warmup_epochs:
         return epoch / (config.warmup_epochs + 1)
     if not config.decay:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.attention import positions
 from models.system import MODALITIES
-from tests.reference.mmsa import MMSAEncoder
+from tests.reference.mmsa import MMSAEncoder, with_token_ids
 from tests.reference.mmsa_weights import BERT, NETWORK, by_direction, directions, linear, text_encoder
 from tests.reference.rule import CLIPS, LENGTH, WIDTHS, frames, labels, small_bert, token_ids
 from tests.reference.side_by_side import Reference, Weights, same, without_dropout
@@ -83,10 +83,9 @@ def mixer_weights() -> Weights:
 
 def almt(folder: Path) -> nn.Module:
     """ALMT, with sinusoidal positions in the place of learned ones."""
-    for name in ("almt_reference",):
-        package = types.ModuleType(name)
-        package.__path__ = [str(folder / "models")]
-        sys.modules[name] = package
+    package = types.ModuleType("almt_reference")
+    package.__path__ = [str(folder / "models")]
+    sys.modules["almt_reference"] = package
     code = importlib.import_module("almt_reference.almt")
     code.BertTextEncoder = lambda **published: MMSAEncoder(NETWORK)
     widths = {"l_input_dim": NETWORK, "a_input_dim": WIDTHS["audio"], "v_input_dim": WIDTHS["vision"]}
@@ -104,9 +103,8 @@ def almt(folder: Path) -> nn.Module:
 
 
 def run_almt(network: nn.Module) -> dict[str, Tensor]:
-    ids = token_ids()
-    text = torch.stack([ids, torch.ones_like(ids), torch.zeros_like(ids)], dim=1).float()
-    return {"M": network(frames()["vision"], frames()["audio"], text).flatten()}
+    text, audio, vision = with_token_ids(frames())
+    return {"M": network(vision, audio, text).flatten()}
 
 
 def mean_square(folder: Path, network: nn.Module, outputs: dict[str, Tensor]) -> Tensor:

@@ -69,6 +69,13 @@ def empty_project(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def demo_project(empty_project) -> Path:
+    """A copy of the project with the manifest of the demo corpus, before anything was made."""
+    shutil.copy(ROOT / "data_manifest.csv", empty_project)
+    return empty_project
+
+
 def encode(path: Path, frames: np.ndarray, seconds: float, sound: bool = True) -> None:
     """Write frames [n, height, width, 3] at 30 Hz and a gliding voice as an mp4."""
     height, width = frames.shape[1:3]

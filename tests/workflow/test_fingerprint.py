@@ -1,21 +1,13 @@
 """Every table carries a short hash of what decides its figures, and of nothing else."""
 
 import re
-import shutil
 
 import pandas as pd
-import pytest
 import yaml
 
-from tests.workflow.test_targets import ROOT, dry_run
+from tests.workflow.test_targets import dry_run
 
 TABLES = ("results.table", "results.significance", "results.unimodal", "results.robustness_table", "provenance")
-
-
-@pytest.fixture
-def project(empty_project):
-    shutil.copy(ROOT / "data_manifest.csv", empty_project)
-    return empty_project
 
 
 def fingerprint(folder):
@@ -39,7 +31,8 @@ def change(folder, **values):
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
 
 
-def test_a_value_a_label_and_a_version_change_it_and_form_does_not(project):
+def test_a_value_a_label_and_a_version_change_it_and_form_does_not(demo_project):
+    project = demo_project
     first = fingerprint(project)
     assert re.fullmatch(r"[0-9a-f]{12}", first)
     seeds = yaml.safe_load((project / "config" / "config.yaml").read_text(encoding="utf-8"))["seeds"]

@@ -7,8 +7,6 @@ import sys
 import pytest
 import yaml
 
-from tests.workflow.test_targets import demo_project  # noqa: F401  a copy of the project before anything was made
-
 TOO_SMALL_TO_ASK = {"all", "ci", "report"}
 
 
@@ -28,7 +26,7 @@ def planned(folder, *arguments):
 
 
 @pytest.fixture
-def jobs(demo_project):  # noqa: F811
+def jobs(demo_project):
     return planned(demo_project)
 
 
@@ -39,13 +37,13 @@ def test_every_job_asks_for_memory_and_minutes(jobs):
             assert {"mem_mb", "runtime"} <= set(asked), rule
 
 
-def test_no_job_asks_for_a_gpu_unless_there_are_some(demo_project, jobs):  # noqa: F811
+def test_no_job_asks_for_a_gpu_unless_there_are_some(demo_project, jobs):
     assert not any("gpu" in asked for _, asked in jobs)
     asking = {rule for rule, asked in planned(demo_project, "--config", "gpu=1") if asked.get("gpu") == "1"}
     assert asking == {"train", "text"}
 
 
-def test_more_minutes_of_a_video_ask_for_more(demo_project, jobs):  # noqa: F811
+def test_more_minutes_of_a_video_ask_for_more(demo_project, jobs):
     path = demo_project / "data_manifest.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     column = lines[0].split(",").index("end")
@@ -61,12 +59,12 @@ def test_more_minutes_of_a_video_ask_for_more(demo_project, jobs):  # noqa: F811
     assert max(map(int, after)) > max(map(int, before)) + 1000
 
 
-def test_the_machine_s_memory_limits_what_runs_together_not_whether_it_runs(demo_project):  # noqa: F811
+def test_the_machine_s_memory_limits_what_runs_together_not_whether_it_runs(demo_project):
     assert len(planned(demo_project, "--resources", "mem_mb=2000")) > 100
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
-def test_a_profile_groups_rules_that_there_are(demo_project, jobs, name):  # noqa: F811
+def test_a_profile_groups_rules_that_there_are(demo_project, jobs, name):
     profile = yaml.safe_load((demo_project / "profiles" / name / "config.yaml").read_text(encoding="utf-8"))
     assert set(profile["groups"]) <= {rule for rule, _ in jobs}
     assert set(profile["group-components"]) == set(profile["groups"].values())

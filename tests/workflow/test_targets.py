@@ -1,7 +1,6 @@
 """Every table and figure is a target, and a search for values is planned without a look at the test split."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,6 @@ import yaml
 from pipeline.results.table_file import read_table_file
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def demo_project(empty_project):
-    """A copy of the project with the manifest of the demo corpus, before anything was made."""
-    shutil.copy(ROOT / "data_manifest.csv", empty_project)
-    return empty_project
 
 
 def change_config(folder, key, value):

@@ -1,18 +1,14 @@
 """Values of the systems are checked before anything runs, wherever they stand."""
 
-import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
 
-from tests.workflow.conftest import ROOT
-
 
 def refusal(folder, **config):
     """What is said of a configuration that is wrong."""
-    shutil.copy(ROOT / "data_manifest.csv", folder)
     path = folder / "config" / "config.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")) | config), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--dry-run", "results/sims_table2.csv"]
@@ -33,8 +29,8 @@ def refusal(folder, **config):
         ({"lf_dnn": {"max_epochs": -1}}, ["lf_dnn", "'max_epochs'", "less than 1"]),
     ],
 )
-def test_of_the_configuration(empty_project, systems, words):
-    said = refusal(empty_project, systems=systems)
+def test_of_the_configuration(demo_project, systems, words):
+    said = refusal(demo_project, systems=systems)
     assert all(word in said for word in words), said
 
 
@@ -48,11 +44,11 @@ def test_of_the_configuration(empty_project, systems, words):
         ("tfn: {batch_sise: 3}", ["tfn", "did you mean 'batch_size'"]),
     ],
 )
-def test_of_a_file_of_values(empty_project, content, words):
-    (empty_project / "own.yaml").write_text(content, encoding="utf-8")
-    said = refusal(empty_project, values="own.yaml")
+def test_of_a_file_of_values(demo_project, content, words):
+    (demo_project / "own.yaml").write_text(content, encoding="utf-8")
+    said = refusal(demo_project, values="own.yaml")
     assert all(word in said for word in words), said
 
 
-def test_a_file_that_is_not_there_is_named(empty_project):
-    assert "config: values: nothing.yaml cannot be read" in refusal(empty_project, values="nothing.yaml")
+def test_a_file_that_is_not_there_is_named(demo_project):
+    assert "config: values: nothing.yaml cannot be read" in refusal(demo_project, values="nothing.yaml")

@@ -39,10 +39,10 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     return projects
 
 
-def same_bytes(here: Path, there: Path) -> bool:
+def same_bytes(here: Path, there: Path, rooms: tuple[str, ...] = RESULTS) -> bool:
     """Compare what was made, and say how much it is."""
     found = [
-        {name: digest for name, digest in contents(folder).items() if name.startswith(RESULTS) and "run_times" not in name}
+        {name: digest for name, digest in contents(folder).items() if name.startswith(rooms) and "run_times" not in name}
         for folder in (here, there)
     ]
     differing = sorted(name for name in {*found[0], *found[1]} if found[0].get(name) != found[1].get(name))

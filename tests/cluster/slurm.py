@@ -20,8 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.cluster.pair import RESULTS, same_bytes
 from tests.faults.kill import COMMAND, ROOT, TARGETS, make_project
-from tests.faults.machine import contents
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 LONGEST = 1800  # s
@@ -192,18 +192,9 @@ def main() -> None:
         if done.returncode:
             raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
         jobs = through_slurm(projects[1], targets, config)
-        found = [
-            {
-                name: digest
-                for room in ("data", "build", "results")
-                for name, digest in contents(project / room).items()
-                if "run_times" not in name
-            }
-            for project in projects
-        ]
-        differing = sorted(name for name in {*found[0], *found[1]} if found[0].get(name) != found[1].get(name))
-    print(f"{jobs} jobs of Slurm, {len(found[0])} files compared, {len(differing)} with other bytes {differing[:5]}")
-    raise SystemExit(bool(differing))
+        print(f"{jobs} jobs of Slurm")
+        same = same_bytes(*projects, rooms=("data/", *RESULTS))
+    raise SystemExit(not same)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
     .venv/bin/python -m benchmarks.calibrate_action_units --measures build/face_unit_measures --people my_people
 
 Renders the calibration set (`demo.calibration`) of heads that no benchmark evaluates, finds their meshes and measures
-them; `--measures` keeps the measures of each head, so that a second run need not render.  `--people` is a folder of
-photographs of people at rest, `<person>.<anything>`, several of each person under different lamps, with glasses and
-without: what differs between them is no expression, and so is what persons differ in (benchmarks/README.md).  Writes the
-model and prints the table's `full` and `present` of each action unit.  Takes about 20 minutes on 2 idle cores.
+them.  `--people` is a folder of photographs of people (benchmarks/README.md), of which half 0 is taken
+(`benchmarks.real_faces.half_of`): each is lit by further lamps and given glasses (`benchmarks.relight`), and what that
+changes is no expression.  `--measures` keeps the measures of heads and people, so that a second run need not make them.
+Writes the model and prints the numbers of the table, `full` to `seen`, of each action unit.  Takes about 20 minutes on 2
+idle cores.
 """
 
 import argparse
@@ -15,17 +16,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
+from benchmarks.accuracy_speakers import single_threaded_models
+from benchmarks.real_faces import PHOTOGRAPHS, half_of, picture_of
+from benchmarks.relight import Lamp, relit, with_glasses
 from demo.calibration import CALIBRATION_SEEDS, Shot, shots
 from demo.head import Frame, Head
 from demo.mesh import unit_names
-from features.action_units import driven, load_table, neutral_of
-from features.detect import FaceDetector
-from features.face_units import ARRAYS, MODEL, FaceUnitModel, UprightFace, base_name, load_face_units, measure_face
+from features.action_units import driven, load_table, neutral_of, seen_of
+from features.face_units import (
+    ARRAYS,
+    CHEEKS,
+    DRAWN,
+    MODEL,
+    FaceUnitModel,
+    UprightFace,
+    base_name,
+    load_face_units,
+    measure_face,
+)
 from features.mesh import OUTER_EYE_CORNERS, FaceMesh, MeshFace
-from features.openface import AU_PRESENCES
-from features.track import FaceTracker
+from features.track import PRESENCE, FaceTracker
+from features.vision import VisionModels
 from pipeline.base.io import replacing
 
 SEEDS = CALIBRATION_SEEDS
@@ -35,9 +47,12 @@ SHRINKAGE = 0.05  # of the covariance of the noise towards its diagonal
 DRIVEN = 0.3  # amplitude that counts as present
 # Weight of what lamps and glasses do to people, as against the noise of rendered pictures: about a person's neutral face, which
 # is of the same video, and about the population's, which knows nothing of them.
-LAMPS_OF_PERSON, LAMPS_OF_POPULATION = 2.0, 10.0
+LAMPS_OF_PERSON, LAMPS_OF_POPULATION = 3.5, 16.0
+LARGEST, SMALLEST = 1000, 40  # pixels: longer side of a photograph, distance of the eyes in it
+AT_REST, FULLY = 0.25, 0.99  # parts of people's photographs that show less than a face at rest, and than the fullest
 PARTS, PART = 6, 40  # of a head's pictures, and how many are in each, of which neutral faces are compared
 DIRECTIONS, SHARED = 30, 0.1  # of identity, and the share of the mean spread that is added to that of each
+Measured = tuple[np.ndarray, dict[str, np.ndarray]]  # measures [n, m], and amplitudes [n] of the face units by name
 CROSSED = 0.5  # by so much mouthClose above jawOpen pushes the lips through each other: no face can do that
 
 
@@ -61,7 +76,7 @@ def average_face(meshes: list[np.ndarray]) -> np.ndarray:
     return (face + face[UprightFace(face).mirror] * [-1, 1, 1]) / 2
 
 
-def measures_of_head(seed: int, face: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def measures_of_head(seed: int, face: np.ndarray, folder: Path) -> Measured:
     """Measures [n, m] of the calibration set of a head, and the amplitudes [n] of the face units by name without side."""
     cv2.setNumThreads(1)
     path = folder / f"{seed}.npz"
@@ -71,6 +86,7 @@ def measures_of_head(seed: int, face: np.ndarray, folder: Path) -> tuple[np.ndar
             frame = shot.of(head, index)
             found = mesh_of(mesh, frame)
             rows.append(measure_face(found.points, found.blendshapes, frame.image, upright))
+            rows[-1][DRAWN] = 1
             amplitudes.append(frame.units)
         with replacing(path) as temporary:
             np.savez(temporary, measures=np.array(rows), units=np.array(amplitudes))
@@ -85,26 +101,32 @@ def precision(covariance: np.ndarray) -> np.ndarray:
     return np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(covariance.diagonal() + 1e-6))
 
 
-def people_at_rest(folder: Path, face: np.ndarray) -> list[np.ndarray]:
-    """Measures [photographs, m] of each person in a folder."""
-    detector, mesh, upright, people = FaceDetector(), FaceMesh(), UprightFace(face), {}
-    for path in sorted(folder.iterdir()):
-        frame = np.asarray(Image.open(path).convert("RGB"))
-        faces = FaceTracker(detector, mesh, 1).next(frame)
-        if faces:
-            found = faces[0].mesh
-            people.setdefault(path.name.split(".")[0], []).append(
-                measure_face(found.points, found.blendshapes, frame, upright).astype(np.float64)
-            )
-    return [np.array(rows) for rows in people.values()]
+def measures_of_people(folder: Path, face: np.ndarray, models: VisionModels) -> tuple[np.ndarray, np.ndarray]:
+    """Of photographs of people: measures [photographs, m], and how two lamps and glasses change each [changes, m]."""
+    upright, rows, changes = UprightFace(face), [], []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in PHOTOGRAPHS and half_of(path) == 0):
+        frame = picture_of(path)
+        if max(frame.shape) > LARGEST:
+            frame = cv2.resize(frame, None, fx=(s := LARGEST / max(frame.shape)), fy=s, interpolation=cv2.INTER_AREA)
+        faces = FaceTracker(models.detector, models.mesh, 1).next(frame)
+        if not faces:
+            continue
+        found, random = faces[0].mesh, np.random.default_rng(list(path.stem.encode()))
+        points = found.points
+        if np.linalg.norm(np.diff(points[list(OUTER_EYE_CORNERS), :2], axis=0)) < SMALLEST:
+            continue
+        rows.append(measure_face(points, found.blendshapes, frame, upright).astype(np.float64))
+        others = [relit(frame, points, Lamp.drawn(random), upright) for _ in range(2)]
+        for other in [*others, with_glasses(frame, points, random, upright)]:
+            seen = models.mesh.look(other, found.wanted_region)
+            if seen.presence >= PRESENCE:
+                changes.append(measure_face(seen.points, seen.blendshapes, other, upright) - rows[-1])
+    return np.array(rows), np.array(changes)
 
 
-def fit(
-    heads: list[tuple[np.ndarray, dict[str, np.ndarray]]], people: list[np.ndarray], face: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The arrays of `FaceUnitModel` but `identity` from measures and amplitudes of heads, and measures of people at rest."""
-    heads = [(measures[:, :-1], units) for measures, units in heads]  # the last one is no part of the fit
-    people = [measures[:, :-1] for measures in people if len(measures) > 1]
+def fit(heads: list[Measured], disturbed: np.ndarray, face: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of `FaceUnitModel` but `identity` from measures and amplitudes of heads, and what lamps and glasses change."""
+    heads = [(measures[:, :CHEEKS], units) for measures, units in heads]
     names = list(heads[0][1])
     amplitudes = np.concatenate([np.stack(list(units.values()), 1) for _, units in heads])
     neutrals = np.array([np.median(measures, 0) for measures, _ in heads])  # these heads are at rest in most pictures
@@ -114,10 +136,10 @@ def fit(
     responses = np.linalg.solve(amplitudes.T @ amplitudes + RIDGE * np.eye(len(names)), amplitudes.T @ changes)
     rest = changes - amplitudes @ responses
     noise, between = rest.T @ rest / len(rest), np.cov(neutrals[:, 1:].T)
-    lamps = np.concatenate([(measures - measures.mean(0))[:, 1:] for measures in people])
-    lamp = lamps.T @ lamps / (len(lamps) - len(people))
-    person, population = noise + LAMPS_OF_PERSON * lamp, noise + LAMPS_OF_POPULATION * lamp + between
-    arrays = (face, neutrals.mean(0), responses, precision(person) @ responses.T, precision(population) @ responses.T)
+    lamps = disturbed[:, 1:CHEEKS]
+    lamp = lamps.T @ lamps / len(lamps)
+    spreads = (noise + LAMPS_OF_PERSON * lamp, noise + LAMPS_OF_POPULATION * lamp + between, noise, noise + between)
+    arrays = (face, neutrals.mean(0), responses, *(precision(spread) @ responses.T for spread in spreads))
     return {"units": np.array(names)} | {
         name: array.astype(np.float32) for name, array in zip(ARRAYS[:-1], arrays, strict=True)
     }
@@ -145,7 +167,7 @@ def directions_of_identity(heads: list[np.ndarray], model: FaceUnitModel) -> np.
 def rest_of(measures: np.ndarray, model: FaceUnitModel) -> np.ndarray:
     """`neutral_of` with a model that is not written yet."""
     median = np.median(measures, 0)
-    median[1:] -= model.amplitudes(median[None], None)[0] @ model.responses
+    median[1:] -= model.amplitudes(median[None], None, drawn=True)[0] @ model.responses
     return median
 
 
@@ -158,22 +180,31 @@ def best_threshold(intensity: np.ndarray, present: np.ndarray) -> float:
     return float(np.median(steps[scores >= 0.99 * scores.max()]))
 
 
-def print_table(heads: list[tuple[np.ndarray, dict[str, np.ndarray]]]) -> None:
-    """Print `full` and `present` of each action unit as these heads have them."""
-    model = load_face_units()
-    found = [dict(zip(model.units, model.amplitudes(m, neutral_of(m)).T, strict=True)) for m, _ in heads]
-    measured = np.concatenate([driven(amplitudes) for amplitudes in found])
+def print_table(heads: list[Measured], people: np.ndarray) -> None:
+    """Print the table's numbers of each action unit as these heads have them, and `seen` as people [n, m] have it."""
     true = np.concatenate([driven(amplitudes) for _, amplitudes in heads])
-    for unit, x, y in zip(AU_PRESENCES, measured.T, true.T, strict=True):
-        full = np.polyfit(y, x, 1)[0]
-        threshold = best_threshold(np.clip(5 * x / full, 0, 5), y >= DRIVEN)
-        print(f"{unit} {load_table()[unit].name:20s} full: {full:.2f}, present: {threshold:.1f}")
+    drawn, wary = (found_in(heads, drawn) for drawn in (True, False))
+    for i, (unit, line) in enumerate(load_table().items()):
+        full, full_people = (np.polyfit(true[:, i], found[:, i], 1)[0] for found in (drawn, wary))
+        threshold = best_threshold(np.clip(5 * drawn[:, i] / full, 0, 5), true[:, i] >= DRIVEN)
+        print(f"{unit} {line.name:20s} full: {full:.2f}, full_people: {full_people:.2f}, present: {threshold:.1f}", end="")
+        if line.seen:
+            rest, fully = np.quantile(seen_of(people, line.seen.what), (AT_REST, FULLY))
+            print(f", seen: {{what: {line.seen.what}, rest: {rest:.3f}, full: {fully:.3f}}}", end="")
+        print()
+
+
+def found_in(heads: list[Measured], drawn: bool) -> np.ndarray:
+    """`driven` [n, 18] by the amplitudes that the fit finds in heads, as drawn faces or as if they were people."""
+    model = load_face_units()
+    found = [dict(zip(model.units, model.amplitudes(m, neutral_of(m), drawn).T, strict=True)) for m, _ in heads]
+    return np.concatenate([driven(amplitudes) for amplitudes in found])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measures", type=Path, required=True, help="folder that keeps the measures of each head")
-    parser.add_argument("--people", type=Path, required=True, help="folder of photographs of people at rest")
+    parser.add_argument("--people", type=Path, required=True, help="folder of photographs of people")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.measures.mkdir(parents=True, exist_ok=True)
@@ -181,15 +212,22 @@ def main() -> None:
         face = average_face(list(pool.map(neutral_mesh, SEEDS)))
         count = len(SEEDS)
         heads = list(pool.map(measures_of_head, SEEDS, [face] * count, [arguments.measures] * count))
-    arrays = fit(heads, people_at_rest(arguments.people, face), face)
+    kept = arguments.measures / "people.npz"
+    if not kept.is_file():
+        with single_threaded_models() as models, replacing(kept) as temporary:
+            people, changes = measures_of_people(arguments.people, face, models)
+            np.savez(temporary, people=people, changes=changes)
+    with np.load(kept) as saved:
+        people, changes = saved["people"], saved["changes"]
+    arrays = fit(heads, changes, face)
     units, known = tuple(arrays["units"].tolist()), [arrays[name].astype(np.float64) for name in ARRAYS[:-1]]
     identity = directions_of_identity(
-        [measures[:, :-1] for measures, _ in heads], FaceUnitModel(units, *known, np.zeros((0, 0)))
+        [measures[:, :CHEEKS] for measures, _ in heads], FaceUnitModel(units, *known, np.zeros((0, 0)))
     )
     with replacing(MODEL) as temporary:
         np.savez_compressed(temporary, **arrays, identity=identity.astype(np.float32))
     load_face_units.cache_clear()
-    print_table(heads)
+    print_table(heads, people)
 
 
 if __name__ == "__main__":

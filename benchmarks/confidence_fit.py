@@ -1,16 +1,20 @@
-"""Make the table of `features.confidence`: a logistic regression of "the landmarks are right" on measures of trust.
+"""Make the table of `features.confidence`, a logistic regression of "the landmarks are right", and `features/people.npz`.
 
-    .venv/bin/python -m benchmarks.confidence_fit [--speakers 12] [--processes 2]
+    .venv/bin/python -m benchmarks.confidence_fit --people my_photographs --animals my_animals [--speakers 12] [--processes 2]
 
 Pictures of the calibration set of speakers that serve nowhere for evaluation, as they are and under every disturbance of
 `demo.calibration`, are looked at as on a key frame, and as a face that has been followed until there.  The landmarks are
-right where the 51 points inside the face are, on average, within 5 % of the distance of the outer corners of the eyes.
-Printed: the table, and on the last third of the speakers, which the fit of that line did not see, how well it predicts.
+right where the 51 points inside the face are, on average, within 5 % of the distance of the outer corners of the eyes.  So
+are photographs of people with points set by hand (`benchmarks.real_faces`), and pictures of animals, on which nothing is
+right.  Of both half 0 is taken.  Printed: the table, and how well a fit predicts the last third of the speakers, which it did
+not see, and half 1 of the photographs and animals.
 """
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,31 +24,45 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
+from benchmarks.accuracy_speakers import single_threaded_models
+from benchmarks.real_faces import PHOTOGRAPHS, SMALL, half_of, hand_set_faces, picture_of
 from demo.calibration import CALIBRATION_SEEDS, DISTURBANCES, disturb, shots
 from demo.head import Head
-from features.confidence import TABLE, measures_of_trust
+from features.confidence import MINIMUM_CONFIDENCE, PEOPLE, TABLE, load_people, measures_of_trust
 from features.detect import Face, FaceDetector
 from features.landmarks import JAW, landmarks_68
 from features.mesh import CROP_MARGIN, OUTER_EYE_CORNERS, FaceMesh, MeshFace, region_of
-from features.track import SAME_FACE, UNCONFIRMED, TrackedFace, overlap, tracked
+from features.track import SAME_FACE, Look, TrackedFace, overlap, rotation_onto
+from features.vision import VisionModels
+from pipeline.base.io import replacing
 
 RIGHT = 0.05  # distances of the outer corners of the eyes
 PICTURES = 14  # of each speaker
 MEASURES = [name for name in TABLE if name != "constant"]
+WEIGHTS = {"rendered": 1.0, "people": 0.5, "animals": 0.3}  # of all faces of a kind together
+DIRECTIONS = 40  # in which people differ
+ROUNDS = 3  # of the mean shape
+Seen = tuple[dict, TrackedFace]  # what is known of a face, and the face
 
 
 def as_tracked(mesh: MeshFace, detected: list[Face]) -> TrackedFace:
     """A mesh as the tracker keeps it on a key frame with these detections."""
     same = next((face for face in detected if overlap(mesh.box, face.box) >= SAME_FACE), None)
-    return tracked(mesh, 0, same) if same else TrackedFace(mesh, 0, None, UNCONFIRMED)
+    return TrackedFace(replace(mesh, thumbnail=np.zeros((1, 1))), 0, same)
 
 
-def look_at(seed: int) -> pd.DataFrame:
-    """Measures of trust, and whether the landmarks are right, of the pictures of one speaker."""
+def is_right(mesh: MeshFace, truth: np.ndarray, between: float) -> bool:
+    """Whether a mesh has the inner ones of 68 true points [shape=(68, 2)] right, in distances of the eyes `between`."""
+    apart = landmarks_68(mesh.points[:, :2]) - truth
+    return bool(np.linalg.norm(apart[JAW.stop :], axis=1).mean() <= RIGHT * between)
+
+
+def look_at(seed: int) -> list[Seen]:
+    """The faces of the pictures of one speaker."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     head, taken, random = Head(seed), shots(seed), np.random.default_rng(seed)
-    detector, network, rows = FaceDetector(), FaceMesh(), []
+    detector, network, faces = FaceDetector(), FaceMesh(), []
     for number in random.choice(len(taken), PICTURES, replace=False):
         frame = taken[number].of(head, int(number))
         corners = frame.landmarks_3d[[36, 45]]
@@ -53,22 +71,66 @@ def look_at(seed: int) -> pd.DataFrame:
         undisturbed = network.find(frame.image, np.concatenate([truth.min(0), truth.max(0)])).points[:, :2]
         spoilt = {("none", 0.0): (frame.image, np.eye(2, 3))}
         spoilt |= {(name, s): disturb(frame, name, s) for name, (strengths, _) in DISTURBANCES.items() for s in strengths}
-        for (name, strength), (picture, moved) in spoilt.items():
+        for (name, _), (picture, moved) in spoilt.items():
             detected = detector.detect(picture)
             points = undisturbed @ moved[:, :2].T + moved[:, 2]
             meshes = [network.look(picture, region_of(points, CROP_MARGIN, *points[list(OUTER_EYE_CORNERS)]))]
             meshes += [network.find(picture, face.box, face.points[:2]) for face in detected[:1]]
             for mesh in meshes:
-                apart = landmarks_68(mesh.points[:, :2]) - truth @ moved[:, :2].T - moved[:, 2]
-                error = np.linalg.norm(apart[JAW.stop :], axis=1).mean() / (between * moved[0, 0])
-                measures = measures_of_trust(as_tracked(mesh, detected))
-                rows.append({"seed": seed, "disturbance": name, "strength": strength, "right": error <= RIGHT, **measures})
-    return pd.DataFrame(rows)
+                right = is_right(mesh, truth @ moved[:, :2].T + moved[:, 2], between * moved[0, 0])
+                known = {"kind": "rendered", "half": int(seed >= CALIBRATION_SEEDS.start + 8), "spoilt": name, "right": right}
+                faces.append((known, as_tracked(mesh, detected)))
+    return faces
+
+
+def look_at_people(folder: Path, models: VisionModels) -> list[Seen]:
+    """The faces with hand-set points of a folder, as far as MTCNN finds them."""
+    faces = []
+    for hand_set in tqdm([face for face in hand_set_faces(folder) if face.between_eyes >= SMALL], desc="photographs"):
+        picture = picture_of(hand_set.path)
+        box = np.concatenate([hand_set.points.min(0), hand_set.points.max(0)])
+        detected = [face for face in models.detector.detect(picture) if overlap(face.box, box) >= SAME_FACE]
+        for face in detected[:1]:
+            mesh = models.mesh.find(picture, face.box, face.points[:2])
+            right = is_right(mesh, hand_set.points, hand_set.between_eyes)
+            faces.append(({"kind": "people", "half": hand_set.half, "spoilt": "", "right": right}, as_tracked(mesh, detected)))
+    return faces
+
+
+def look_at_animals(folder: Path, models: VisionModels) -> list[Seen]:
+    """The largest face that MTCNN finds in each picture of a folder, where the mesh finds one, too."""
+    faces = []
+    for path in tqdm(sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOGRAPHS), desc="animals"):
+        picture = picture_of(path)
+        for face in (detected := models.detector.detect(picture))[:1]:
+            mesh = models.mesh.find(picture, face.box, face.points[:2])
+            if mesh.presence >= 0 and overlap(mesh.box, face.box) >= SAME_FACE:
+                known = {"kind": "animals", "half": half_of(path), "spoilt": "", "right": False}
+                faces.append((known, as_tracked(mesh, detected)))
+    return faces
+
+
+def shapes_of_people(faces: list[Seen]) -> dict[str, np.ndarray]:
+    """`mean` and `directions` of `features.confidence.load_people`, of half 0 of the people and undisturbed speakers."""
+
+    def shapes(kind: str, spoilt: str) -> list[np.ndarray]:
+        wanted = {"kind": kind, "half": 0, "spoilt": spoilt}
+        return [Look.shape_of(face.mesh) for known, face in faces if wanted.items() <= known.items()]
+
+    people = shapes("people", "")
+    mean = np.mean(people, 0)
+    for _ in range(ROUNDS):
+        mean = np.mean([shape @ rotation_onto(shape, mean) for shape in people], 0)
+        mean /= np.linalg.norm(mean)
+    apart = np.array([(shape @ rotation_onto(shape, mean) - mean).ravel() for shape in people + shapes("rendered", "none")])
+    directions = np.linalg.svd(apart, full_matrices=False)[2][:DIRECTIONS]
+    return {"mean": mean.astype(np.float32), "directions": directions.astype(np.float16)}
 
 
 def fit(table: pd.DataFrame) -> LogisticRegression:
     """The regression; hardly regularised, as there are thousands of rows for a handful of weights."""
-    return LogisticRegression(C=100.0).fit(table[MEASURES], table["right"])
+    weight = table["kind"].map(WEIGHTS) / table.groupby("kind")["kind"].transform("size") * len(table)
+    return LogisticRegression(C=100.0, max_iter=1000).fit(table[MEASURES], table["right"], weight)
 
 
 def area_under_curve(right: np.ndarray, predicted: np.ndarray) -> float:
@@ -79,27 +141,36 @@ def area_under_curve(right: np.ndarray, predicted: np.ndarray) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=Path, required=True, help="folder of photographs with hand-set points")
+    parser.add_argument("--animals", type=Path, required=True, help="folder of pictures of animals")
     parser.add_argument("--speakers", type=int, default=12)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     seeds = list(CALIBRATION_SEEDS)[: arguments.speakers]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        table = pd.concat(tqdm(pool.map(look_at, seeds), total=len(seeds), desc="speakers"), ignore_index=True)
-    held_out = table["seed"].isin(seeds[-len(seeds) // 3 :])
-    right = table.loc[held_out, "right"].to_numpy(bool)
-    predicted = fit(table[~held_out]).predict_proba(table.loc[held_out, MEASURES])[:, 1]
-    print(f"{len(table)} faces, {100 * table['right'].mean():.0f} % right; on {len(right)} of speakers not fitted to:")
-    share = area_under_curve(right, predicted)
-    print(f"  a right face gets more confidence than a wrong one in {100 * share:.1f} % of pairs")
+        faces = sum(tqdm(pool.map(look_at, seeds), total=len(seeds), desc="speakers"), [])
+    with single_threaded_models() as models:
+        faces += look_at_people(arguments.people, models) + look_at_animals(arguments.animals, models)
+    with replacing(PEOPLE) as temporary:
+        np.savez_compressed(temporary, **shapes_of_people(faces))
+    load_people.cache_clear()
+    table = pd.DataFrame([known | measures_of_trust(face) for known, face in faces])
+    seen, unseen = table[table["half"] == 0], table[table["half"] == 1]
+    predicted = pd.Series(fit(seen).predict_proba(unseen[MEASURES])[:, 1], unseen.index)
+    for kind, of_kind in unseen.groupby("kind"):
+        own, right = predicted[of_kind.index], of_kind["right"].to_numpy(bool)
+        share = (own[right] >= MINIMUM_CONFIDENCE).mean() if right.any() else np.nan
+        print(f"{kind}, not fitted to: {len(own)} faces, {right.sum()} right, of which {100 * share:.1f} % count as found,")
+        print(f"  {(own[~right] >= MINIMUM_CONFIDENCE).sum()} of {(~right).sum()} wrong ones too")
+        if 0 < right.sum() < len(right):
+            print(f"  a right one gets more confidence in {100 * area_under_curve(right, own.to_numpy()):.1f} % of pairs")
     print("  confidence    faces    right")
     for low in np.arange(0, 1, 0.1):
         inside = (predicted >= low) & (predicted < low + 0.1)
         if inside.any():
-            print(f"  {low:.1f} to {low + 0.1:.1f} {inside.sum():9d} {100 * right[inside].mean():7.0f} %")
-    final = fit(table)
-    undisturbed = final.predict_proba(table.loc[table["disturbance"] == "none", MEASURES])[:, 1]
-    print(f"  undisturbed: least {undisturbed.min():.3f}, lowest half percent below {np.quantile(undisturbed, 0.005):.3f}")
-    print("weights for features/confidence.py, fitted to all:")
+            print(f"  {low:.1f} to {low + 0.1:.1f} {inside.sum():9d} {100 * unseen['right'][inside].mean():7.0f} %")
+    final = fit(seen)
+    print("weights for features/confidence.py, fitted to half 0:")
     for name, weight in zip(["constant", *MEASURES], [*final.intercept_, *final.coef_[0]], strict=True):
         print(f'    "{name}": {weight:.2f},')
 

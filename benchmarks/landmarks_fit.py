@@ -27,7 +27,8 @@ from pipeline.base.io import replacing
 HEADS = 8
 MIXTURES = 60  # pictures of each head beside those of its sweeps
 RENDERED_SHARE = 0.4  # weight of all rendered heads together, of that of the photographs
-RIDGE, REACH = 1e-5, 0.7  # in distances of the outer eye corners; at the reach the ridge is twice what it is at the landmark
+RIDGE, JAW_RIDGE = 1e-5, 3e-6  # in distances of the eye corners; the latter by cross-validation on half 0
+REACH = 0.7  # from a landmark: there the ridge is twice what it is at the landmark
 FLOOR = 0.015  # distance below which all count alike
 ITERATIONS = 4
 Faces = tuple[np.ndarray, np.ndarray]  # meshes [n, 468, 2], points [n, 68, 2]
@@ -67,7 +68,7 @@ def with_mirrored(faces: Faces, mirror: np.ndarray) -> Faces:
     return np.concatenate([meshes, meshes[:, mirror] * [-1, 1]]), np.concatenate([points, points[:, MIRROR_OF_68] * [-1, 1]])
 
 
-def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray, ridge: float) -> np.ndarray:
     """Weights [2, len(numbers), 468] of the points of these numbers.
 
     share : [n], weight of each face; the weights of a point sum to 1 (from the front) and to 0 (what a turn adds)
@@ -79,11 +80,11 @@ def fit(faces: Faces, share: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     for place, number in enumerate(numbers):
         wanted = (points[:, number] - meshes.mean(1)).ravel()
         apart = np.linalg.norm(meshes.mean(0) - points[:, number].mean(0), axis=1)
-        ridge = np.diag(np.tile(RIDGE * (1 + (apart / REACH) ** 2), 2))
+        penalty = np.diag(np.tile(ridge * (1 + (apart / REACH) ** 2), 2))
         importance = share / share.sum()
         for _ in range(ITERATIONS):
             moment = rows * np.repeat(importance, 2)[:, None]
-            solution = np.linalg.solve(moment.T @ rows + ridge, moment.T @ wanted)
+            solution = np.linalg.solve(moment.T @ rows + penalty, moment.T @ wanted)
             distance = np.linalg.norm((rows @ solution - wanted).reshape(-1, 2), axis=1)
             importance = share / np.maximum(distance, FLOOR)
             importance /= importance.sum()
@@ -100,7 +101,7 @@ def fit_all(hands: Faces, heads: Faces) -> dict[str, np.ndarray]:
     share = np.repeat([1 / len(hands[0]), RENDERED_SHARE / len(heads[0])], [len(hands[0]), len(heads[0])])
     jaw, inner = ONE_SIDE[ONE_SIDE < JAW.stop], ONE_SIDE[ONE_SIDE >= JAW.stop]
     # Rendered heads have jaw points that are fixed on the skin; hands follow the outline.
-    weights = np.concatenate([fit(hands, np.ones(len(hands[0])), jaw), fit(both, share, inner)], 1)
+    weights = np.concatenate([fit(hands, np.ones(len(hands[0])), jaw, JAW_RIDGE), fit(both, share, inner, RIDGE)], 1)
     middle = MIRROR_OF_68[ONE_SIDE] == ONE_SIDE
     weights[:, middle] = (weights[:, middle] + weights[:, middle][:, :, mirror] * [[[1]], [[-1]]]) / 2
     return {"weights": weights.astype(np.float32), "mirror": mirror.astype(np.int16)}

@@ -49,8 +49,27 @@ class HandSet:
 
     @property
     def half(self) -> int:
-        """0 or 1, by the photograph's name without a trailing number: faces of one photograph are in one half."""
-        return sha256(re.sub(r"_\d+$", "", self.path.stem).encode()).digest()[0] % 2
+        """0 or 1, that of the photograph."""
+        return half_of(self.path)
+
+
+def half_of(path: Path) -> int:
+    """0 or 1, by a photograph's name without the number of the face: faces of one photograph are in one half."""
+    return sha256(re.sub(r"_\d{1,2}$", "", path.stem).encode()).digest()[0] % 2
+
+
+def picture_of(path: Path) -> np.ndarray:
+    """The picture of a file [shape=(h, w, 3), uint8, RGB].
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path}: not a picture that OpenCV can read")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def hand_set_faces(folder: Path, half: int | None = None) -> list[HandSet]:
@@ -94,10 +113,7 @@ def mesh_of(face: HandSet, models: VisionModels) -> np.ndarray | None:
     ValueError
         If the photograph cannot be read.
     """
-    picture = cv2.imdecode(np.fromfile(face.path, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{face.path}: not a picture that OpenCV can read")
-    picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    picture = picture_of(face.path)
     box = np.concatenate([face.points.min(0), face.points.max(0)])
     found = max(models.detector.detect(picture), key=lambda detected: overlap(detected.box, box), default=None)
     if found is None or overlap(found.box, box) < LEAST_OVERLAP:

@@ -56,7 +56,8 @@ def measure_file(path: Path, models: VisionModels, most_frames: int) -> GazeOfFi
     frames = islice(read_frames(path), most_frames) if is_video else photograph(path)
     angles = np.degrees(extract_vision(frames, models).values[:, block_slice("gaze_angle")])
     table = path.with_suffix(".csv")
-    return GazeOfFile(path.name, is_video, angles, recorded_angles(table, len(angles)) if table.is_file() else None)
+    theirs = np.degrees(recorded(table, ["gaze_angle_x", "gaze_angle_y"], len(angles))) if table.is_file() else None
+    return GazeOfFile(path.name, is_video, angles, theirs)
 
 
 def photograph(path: Path) -> Iterator[np.ndarray]:
@@ -66,13 +67,26 @@ def photograph(path: Path) -> Iterator[np.ndarray]:
         yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def recorded_angles(path: Path, count: int) -> np.ndarray:
-    """OpenFace's angles [shape=(count, 2)], degrees, of the first frames of a video; NaN where it was not sure."""
+def recorded(path: Path, columns: list[str], count: int) -> np.ndarray:
+    """Columns [shape=(count, c)] of OpenFace's table of the first frames of a video; NaN where it was not sure.
+
+    Of several faces that of most rows is taken.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such column.
+    """
     table = pd.read_csv(path, skipinitialspace=True).rename(columns=str.strip)
+    missing = [name for name in ("frame", "success", *columns) if name not in table]
+    if missing:
+        raise ValueError(f"{path}: no column {missing[0]}; the table of another program, or of OpenFace without that part")
+    if "face_id" in table:
+        table = table[table["face_id"] == table["face_id"].mode()[0]]
     table = table[(table["success"] == 1) & (table["frame"] <= count)]
-    angles = np.full((count, 2), np.nan)
-    angles[table["frame"].to_numpy(int) - 1] = np.degrees(table[["gaze_angle_x", "gaze_angle_y"]].to_numpy(float))
-    return angles
+    values = np.full((count, len(columns)), np.nan)
+    values[table["frame"].to_numpy(int) - 1] = table[columns].to_numpy(float)
+    return values
 
 
 def measure_folder(folder: Path, models: VisionModels, most_frames: int = 400) -> list[GazeOfFile]:

@@ -55,8 +55,9 @@ DEAD = {"_neutral", "cheekSquint", "noseSneer"}
 BASE_BLENDSHAPES = sorted({base_name(name) for name in BLENDSHAPES} - DEAD)
 _SIDES = np.array([[base_name(name) == base for name in BLENDSHAPES] for base in BASE_BLENDSHAPES], float)
 _SIDES /= _SIDES.sum(1, keepdims=True)
-CHEEKS = ("cheekSquintLeft", "cheekSquintRight")
+CHEEK_BLENDSHAPES = ("cheekSquintLeft", "cheekSquintRight")
 FAINT = 1e-9  # activation below which none is told from another
+CHEEKS, DRAWN = -2, -1  # places of measures beside those of the fit
 
 
 class UprightFace:
@@ -141,6 +142,8 @@ class FaceUnitModel:
     responses : np.ndarray [shape=(K, M - 1)], at amplitude 1
     person, population : np.ndarray [shape=(M - 1, K)]
         Responses times the inverse covariance of the noise, about a person's neutral values and about the population's.
+    drawn_person, drawn_population : np.ndarray [shape=(M - 1, K)]
+        The same for rendered and drawn faces, which lamps and glasses do not disturb.
     identity : np.ndarray [shape=(k, d)]
         Directions of the shape, the first k measures after the turn, in which persons differ; see `features.person`.
     """
@@ -151,21 +154,25 @@ class FaceUnitModel:
     responses: np.ndarray
     person: np.ndarray
     population: np.ndarray
+    drawn_person: np.ndarray
+    drawn_population: np.ndarray
     identity: np.ndarray
 
     @cached_property
     def upright(self) -> UprightFace:
         return UprightFace(self.face)
 
-    def amplitudes(self, measures: np.ndarray, neutral: np.ndarray | None) -> np.ndarray:
+    def amplitudes(self, measures: np.ndarray, neutral: np.ndarray | None, drawn: bool = False) -> np.ndarray:
         """Most probable amplitudes [shape=(n, K)] of measures [shape=(n, M)]; NaN where these are NaN.
 
         neutral : np.ndarray [shape=(M,)], of the person; None, or NaN, for that of the population
+        drawn : bool, whether these are faces that were rendered or drawn
         Measures beyond the first M are not looked at.
         """
         count = len(self.neutral)
         own = neutral is not None and not np.isnan(neutral).any()
-        metric, neutral = (self.person, neutral) if own else (self.population, self.neutral)
+        metrics = (self.drawn_person, self.drawn_population) if drawn else (self.person, self.population)
+        metric, neutral = (metrics[0], neutral) if own else (metrics[1], self.neutral)
         precision = self.responses @ metric
         seen = (measures[:, 1:count] - neutral[1:count]) @ metric
         prior = EVIDENCE * np.sqrt(np.diag(precision)) * (1 + TURNED * measures[:, :1])
@@ -186,7 +193,7 @@ def load_face_units() -> FaceUnitModel:
         return FaceUnitModel(tuple(file["units"].tolist()), *(file[name].astype(np.float64) for name in ARRAYS))
 
 
-ARRAYS = ("face", "neutral", "responses", "person", "population", "identity")
+ARRAYS = ("face", "neutral", "responses", "person", "population", "drawn_person", "drawn_population", "identity")
 
 
 def face_unit_weights() -> dict[str, str]:
@@ -206,14 +213,15 @@ def measure_face(points: np.ndarray, blendshapes: dict[str, float], frame: np.nd
 
     Returns
     -------
-    np.ndarray [shape=(M + 1,), float32]
-        Turn of the head (sum of squared sines of yaw and pitch), shape, blendshapes, edges of the face, edges of the eyes; and
-        the natural logarithm of the activation of cheekSquint.
+    np.ndarray [shape=(M + 2,), float32]
+        Turn of the head (sum of squared sines of yaw and pitch), shape, blendshapes, edges of the face, edges of the eyes; then
+        (`CHEEKS`) the natural logarithm of the activation of cheekSquint, and (`DRAWN`) a 0, which becomes 1 where the face
+        turns out to be rendered or drawn.
     """
     pose = upright.pose(points)
     picture = upright.picture(frame, pose)
     activations = _SIDES @ [blendshapes[name] for name in BLENDSHAPES]
     turn = (pose[1][:2, 2] ** 2).sum()
-    cheeks = np.log(np.maximum([blendshapes[name] for name in CHEEKS], FAINT)).mean(keepdims=True)
-    parts = (upright.shape(points, pose), activations, edges(picture, CELL), edges(picture[EYES], EYE_CELL), cheeks)
-    return np.concatenate([[turn], *(part.ravel() for part in parts)]).astype(np.float32)
+    cheeks = np.log(np.maximum([blendshapes[name] for name in CHEEK_BLENDSHAPES], FAINT)).mean()
+    parts = (upright.shape(points, pose), activations, edges(picture, CELL), edges(picture[EYES], EYE_CELL))
+    return np.concatenate([[turn], *(part.ravel() for part in parts), [cheeks, 0]]).astype(np.float32)

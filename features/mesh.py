@@ -134,6 +134,22 @@ class MeshFace:
         return region_of(points, CROP_MARGIN, *points[list(OUTER_EYE_CORNERS)])
 
 
+class Network:
+    """A network of one input in TensorFlow Lite's format, on one thread."""
+
+    def __init__(self, content: bytes) -> None:
+        self.interpreter = Interpreter(model_content=content, num_threads=1)
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]["index"]  # asking anew for every frame takes time
+        self.outputs = [output["index"] for output in self.interpreter.get_output_details()]
+
+    def __call__(self, values: np.ndarray) -> list[np.ndarray]:
+        """All outputs of the network, in its order."""
+        self.interpreter.set_tensor(self.input, values)
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(output) for output in self.outputs]
+
+
 class FaceMesh:
     """The networks of MediaPipe's face landmarker on a square around a known face."""
 
@@ -146,28 +162,26 @@ class FaceMesh:
             )
         self.weights = {self.path.name: digest}
 
-    def _network(self, name: str) -> Interpreter:
+    def _network(self, name: str) -> Network:
         with zipfile.ZipFile(self.path) as bundle:
-            network = Interpreter(model_content=bundle.read(f"{name}.tflite"), num_threads=1)
-        network.allocate_tensors()
-        return network
+            return Network(bundle.read(f"{name}.tflite"))
 
     @cached_property
-    def mesh_network(self) -> Interpreter:
+    def mesh_network(self) -> Network:
         return self._network("face_landmarks_detector")
 
     @cached_property
-    def blendshape_network(self) -> Interpreter:
+    def blendshape_network(self) -> Network:
         return self._network("face_blendshapes")
 
     def mesh_of(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
         """Points [shape=(478, 3)] in pixels of the square, and presence, of a picture [shape=(256, 256, 3), uint8, RGB]."""
-        points, presence, _ = run(self.mesh_network, picture[None].astype(np.float32) / 255)
+        points, presence, _ = self.mesh_network(picture[None].astype(np.float32) / 255)
         return points.reshape(-1, 3), presence.item()
 
     def blendshapes_of(self, points: np.ndarray) -> np.ndarray:
         """Activations [shape=(52,)] of points [shape=(478, 3), float32]; size and place do not count."""
-        return run(self.blendshape_network, points[None, BLENDSHAPE_POINTS, :2])[0]
+        return self.blendshape_network(points[None, BLENDSHAPE_POINTS, :2])[0]
 
     def find(self, frame: np.ndarray, box: np.ndarray, eyes: np.ndarray | None = None) -> MeshFace:
         """The mesh of a face that is known by its box alone: the second look is at where the first one saw it.
@@ -208,10 +222,3 @@ class FaceMesh:
             cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32),
             cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))[1].item(),
         )
-
-
-def run(network: Interpreter, values: np.ndarray) -> list[np.ndarray]:
-    """All outputs of a network, in its order, for its one input."""
-    network.set_tensor(network.get_input_details()[0]["index"], values)
-    network.invoke()
-    return [network.get_tensor(output["index"]) for output in network.get_output_details()]

@@ -37,7 +37,6 @@ SHAPE_WEIGHT, COLOUR_WEIGHT = 4.0, 10.0  # of changes of shape and colour in it
 LOOK_SIDE = 32  # pixels of the aligned picture that is compared
 MIDDLE = np.s_[13:21, 12:20]  # eyes to mouth in it: mostly skin
 DOUBT = 0.8  # correlation with the picture before, in one square, below which MTCNN is asked whether it still is a face
-UNCONFIRMED = 0.4  # disagreement, in distances of the eyes, of a mesh where MTCNN sees no face; the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +60,18 @@ class Look:
         picture = cv2.warpAffine(frame, transform, (LOOK_SIDE, LOOK_SIDE))
         skin = picture[MIDDLE].reshape(-1, 3) + 1 / 3  # black has no colour
         colour = np.median(skin / skin.sum(1, keepdims=True), axis=0)
+        return cls(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), colour, cls.shape_of(mesh))
+
+    @staticmethod
+    def shape_of(mesh: MeshFace) -> np.ndarray:
+        """`Look.shape` of a face."""
         shape = mesh.points[:468] - mesh.points[:468].mean(0)
-        return cls(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), colour, shape / np.linalg.norm(shape))
+        return shape / np.linalg.norm(shape)
 
     def agreement(self, other: "Look") -> float:
         """Correlation of the pictures less the weighted distances of the shapes, turned onto each other, and colours."""
-        left, values, right = np.linalg.svd(self.shape.T @ other.shape)
-        values[-1] *= np.sign(np.linalg.det(left @ right))  # a rotation, no reflection (Kabsch 1976)
-        apart = np.sqrt(max(0.0, 1 - values.sum() ** 2))
+        alike = ((self.shape @ rotation_onto(self.shape, other.shape)) * other.shape).sum()
+        apart = np.sqrt(max(0.0, 1 - alike**2))
         tint = np.abs(self.colour - other.colour).sum()
         return likeness(self.picture, other.picture) - SHAPE_WEIGHT * float(apart) - COLOUR_WEIGHT * float(tint)
 
@@ -80,15 +83,12 @@ class TrackedFace:
     mesh : MeshFace
     track : int, number of the followed face in the clip
     detection : Face, as MTCNN saw it on the last key frame, or None if it did not
-    disagreement : float
-        How far MTCNN's five points lay from those of the mesh on the last key frame, mean, in distances of the eyes.
     look : Look, by which the tracker knows it again
     """
 
     mesh: MeshFace
     track: int
     detection: Face | None
-    disagreement: float
     look: Look | None = None
 
     @property
@@ -165,9 +165,7 @@ class FaceTracker:
             same = next((detection for detection in new if overlap(face.box, detection.box) >= SAME_FACE), None)
             if same is not None:
                 new = [detection for detection in new if detection is not same]
-                faces.append(tracked(face.mesh, face.track, same, face.look))
-            else:
-                faces.append(replace(face, detection=None, disagreement=UNCONFIRMED))
+            faces.append(replace(face, detection=same))
         for detection in new:
             smallest = min(faces, key=lambda face: face.area, default=None)
             if len(faces) == self.most and detection.area <= SWITCH * smallest.area:
@@ -177,7 +175,7 @@ class FaceTracker:
                 if len(faces) == self.most:
                     faces.remove(smallest)
                 look = Look.of(frame, mesh)
-                faces.append(tracked(mesh, self._track_of(mesh.box, look, faces), detection, look))
+                faces.append(TrackedFace(mesh, self._track_of(mesh.box, look, faces), detection, look))
         return sorted(faces, key=lambda face: face.track)
 
     def _track_of(self, box: np.ndarray, look: Look, faces: list[TrackedFace]) -> int:
@@ -196,11 +194,11 @@ class FaceTracker:
         return self.tracks - 1
 
 
-def tracked(mesh: MeshFace, track: int, detection: Face, look: Look | None = None) -> TrackedFace:
-    """A face that both MTCNN and the mesh see."""
-    points = five_points(mesh.points[:, :2])
-    apart = np.linalg.norm(points - detection.points, axis=1).mean() / np.linalg.norm(points[1] - points[0])
-    return TrackedFace(mesh, track, detection, min(float(apart), UNCONFIRMED), look)
+def rotation_onto(shape: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The rotation [shape=(3, 3)] after which points [shape=(n, 3)] lie nearest to others, `shape @ rotation` (Kabsch 1976)."""
+    left, _, right = np.linalg.svd(shape.T @ other)
+    left[:, 2] *= np.sign(np.linalg.det(left @ right))  # no reflection
+    return left @ right
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:

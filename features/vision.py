@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from features.action_units import action_units, measure_count, measures_of
-from features.confidence import MINIMUM_CONFIDENCE, confidence_of
+from features.confidence import MINIMUM_CONFIDENCE, confidence_of, people_weights
 from features.detect import FaceDetector
 from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
-from features.face_units import face_unit_weights
+from features.face_units import DRAWN, face_unit_weights
 from features.gaze import IrisSize
 from features.landmarks import landmark_weights, landmarks_68
 from features.mesh import FaceMesh, MeshFace
@@ -103,7 +103,7 @@ class VisionModels:
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights."""
         points = landmark_weights() | self.shape_model.weights
-        return {**self.detector.weights, **self.mesh.weights, **points, **face_unit_weights()}
+        return {**self.detector.weights, **self.mesh.weights, **points, **face_unit_weights(), **people_weights()}
 
 
 def extract_vision(
@@ -161,10 +161,11 @@ def extract_vision(
     iris_sizes = {track: geometry.gaze.iris_size for track, geometry in before.items()}
     of_clip = IrisSize.over(list(iris_sizes.values()))
     for face in chosen:
-        if face.if_large is not None:
+        if face.track >= 0:
             size = iris_sizes[face.track]
             # A face that went too soon to be known is as the others of the clip: all are people, or all are drawn.
-            if size.large or (not size.small and of_clip.large):
+            face.measures[DRAWN] = drawn = size.large or (not size.small and of_clip.large)
+            if drawn and face.if_large is not None:
                 face.values[:] = face.if_large
     return stack(chosen, np.array(seen, np.uint8), scores, minimum_confidence)
 

@@ -19,17 +19,17 @@ def heads():
         measures = random.normal(0, 0.5, 12) + amplitudes @ responses + random.normal(0, 0.05, (1000, 12))
         # The turn before them, and behind them what is no part of the fit.
         made.append(
-            (np.column_stack([np.zeros(1000), measures, np.full(1000, 9.0)]), dict(zip(UNITS, amplitudes.T, strict=True)))
+            (np.column_stack([np.zeros(1000), measures, np.full((1000, 2), 9.0)]), dict(zip(UNITS, amplitudes.T, strict=True)))
         )
     return responses, made
 
 
-def people(lamp=0.0):
-    """Two people of four photographs each; lamps change the first measure."""
+def changes(lamp=0.0):
+    """What another lamp changes in ten photographs: the first measure."""
     random = np.random.default_rng(5)
-    rows = np.concatenate([random.normal(0, 0.05, (2, 4, 13)), np.full((2, 4, 1), 9.0)], axis=2)
-    rows[:, :, 1] += lamp * random.normal(size=(2, 4))
-    return list(rows)
+    rows = np.concatenate([random.normal(0, 0.05, (10, 13)), np.full((10, 2), 9.0)], axis=1)
+    rows[:, 1] += lamp * random.normal(size=10)
+    return rows
 
 
 def model_of(fitted):
@@ -40,17 +40,19 @@ def test_what_lamps_change_is_not_believed(heads):
     _, made = heads
     seen = np.zeros((1, 13))
     seen[0, 1] = 0.5
-    trusting, wary = (model_of(fit(made, people(lamp), np.zeros((478, 3)))) for lamp in (0.0, 1.0))
+    trusting, wary = (model_of(fit(made, changes(lamp), np.zeros((478, 3)))) for lamp in (0.0, 1.0))
     assert trusting.amplitudes(seen, np.zeros(13)).max() > 10 * wary.amplitudes(seen, np.zeros(13)).max()
+    drawn = [model.amplitudes(seen, np.zeros(13), drawn=True) for model in (trusting, wary)]
+    assert np.allclose(*drawn) and drawn[0].max() > 0, "lamps do not disturb drawn faces"
 
 
 def test_responses_and_amplitudes_are_recovered(heads):
     responses, made = heads
-    fitted = fit(made, people(), np.zeros((478, 3)))
+    fitted = fit(made, changes(), np.zeros((478, 3)))
     assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS} - {"identity"}
     assert np.abs(fitted["responses"] - responses).max() < 0.15 * np.abs(responses).max()
     model = model_of(fitted)
-    measures, truth = made[0][0][:, :-1], made[0][1]
+    measures, truth = made[0][0][:, :-2], made[0][1]
     found = model.amplitudes(measures, np.median(measures, 0))
     assert found.min() >= 0 and np.abs(found - np.column_stack(list(truth.values()))).mean() < 0.05
 
@@ -63,8 +65,8 @@ def test_crossed_lips_teach_nothing(heads):
         assert crossed.any()
         spoilt.append((np.where(crossed[:, None], 1e3, measures), amplitudes))
     for (measures, _), (whole, _) in zip(spoilt, made, strict=True):
-        measures[:, [0, -1]] = whole[:, [0, -1]]
-    clean, dirty = (fit(heads, people(), np.zeros((478, 3))) for heads in (made, spoilt))
+        measures[:, [0, -2, -1]] = whole[:, [0, -2, -1]]
+    clean, dirty = (fit(heads, changes(), np.zeros((478, 3))) for heads in (made, spoilt))
     assert np.abs(dirty["responses"] - clean["responses"]).max() < 0.25
 
 

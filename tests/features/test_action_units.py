@@ -7,16 +7,19 @@ import pytest
 from features.action_units import (
     CHEEKS_AT_REST,
     CHEEKS_RAISED,
+    INNER_LIPS,
     LASTING,
     action_units,
     driven,
+    heights_of,
     load_table,
     measure_count,
     measures_of,
     neutral_of,
     place_of,
+    seen_of,
 )
-from features.face_units import BASE_BLENDSHAPES, EYE_CELL, EYES, UprightFace, edges, load_face_units
+from features.face_units import BASE_BLENDSHAPES, CHEEKS, DRAWN, EYE_CELL, EYES, UprightFace, edges, load_face_units
 from features.mesh import BLENDSHAPES
 from features.openface import AU_INTENSITIES, AU_PRESENCES
 from features.pose import rotation_matrix
@@ -38,12 +41,12 @@ def posed(angles=(0, 0, 0), scale=62.0, place=(160, 110, 0)):
     return scale * MODEL.face @ rotation_matrix(np.array(angles, float)).T + place
 
 
-def frames_of(amplitudes: dict[str, float], count=1):
-    """Measures [count, m] of a population's face whose face units have these amplitudes."""
-    row = np.append(MODEL.neutral, CHEEKS_AT_REST[0])
+def frames_of(amplitudes: dict[str, float], count=1, drawn=True):
+    """Measures [count, m] of a population's face whose face units have these amplitudes, as the fit has learned them."""
+    row = np.append(MODEL.neutral, [CHEEKS_AT_REST[0], drawn])
     row[0] = 0  # looks into the camera
     for unit, amplitude in amplitudes.items():
-        row[1:-1] += amplitude * MODEL.responses[MODEL.units.index(unit)]
+        row[1:CHEEKS] += amplitude * MODEL.responses[MODEL.units.index(unit)]
     return np.tile(row, (count, 1))
 
 
@@ -137,6 +140,37 @@ def test_active_units_are_found_and_compete():
     assert np.allclose(both[0, [AU_INTENSITIES.index(name) for name in ("AU12", "AU06")]], [4, 3], atol=0.8)
 
 
+@pytest.mark.parametrize("unit", [name for name, line in load_table().items() if line.seen])
+def test_what_the_mesh_sees_is_half_of_an_intensity_of_people(unit):
+    """From a person's rest to its fullest; a drawn face is what the fit finds alone."""
+    seen, column = load_table()[unit].seen, AU_INTENSITIES.index(unit)
+    at_rest = frames_of({}, drawn=False)[0]
+    rows = np.tile(at_rest, (3, 1))
+    place = heights_of(INNER_LIPS)[1] if seen.what == "lipsApart" else place_of(seen.what)
+    rest = seen_of(at_rest, seen.what)
+    rows[:, place] += np.array([0, 0.5, 1]) * (seen.full - rest)
+    found = [action_units(rows, neutral)[0][:, column] for neutral in (at_rest, None)]
+    assert found[0][0] == 0 and found[0][1] >= 1.25 - 1e-6 and found[0][2] >= 2.5 - 1e-6
+    assert found[1][2] >= 2.5 - 1e-6, "from the population's rest, too"
+    drawn = rows.copy()
+    drawn[:, DRAWN] = 1
+    assert action_units(drawn, at_rest)[0][2, column] < found[0][2]
+
+
+def test_lips_apart_are_seen_where_they_are():
+    rows = frames_of({}, 2, drawn=False)
+    upper, lower = heights_of(INNER_LIPS)
+    rows[1, lower] += 0.2
+    assert seen_of(rows, "lipsApart") == pytest.approx(rows[0, lower] - rows[0, upper] + [0, 0.2])
+
+
+def test_a_film_may_hold_people_and_drawn_faces():
+    drawn, people = frames_of({"mouthSmile": 0.8}, 2), frames_of({"mouthSmile": 0.8}, 2, drawn=False)
+    together = action_units(np.concatenate([drawn, people, drawn]), frames_of({})[0])[0]
+    apart = [action_units(rows, frames_of({})[0])[0] for rows in (drawn, people, drawn)]
+    assert np.array_equal(together, np.concatenate(apart)) and not np.allclose(apart[0], apart[1])
+
+
 def test_turned_heads_need_more_evidence():
     rows = frames_of({"eyeWide": 0.6}, 3)
     rows[:, 0] = [0, 0.1, 0.3]
@@ -183,12 +217,12 @@ def test_an_expression_counts_however_long_it_lasts(unit, name, share):
 
 def test_the_mesh_sees_the_cheeks_that_a_smile_raises():
     rows = frames_of({"mouthSmile": 0.4}, 2)
-    rows[1, -1] = CHEEKS_RAISED
+    rows[1, CHEEKS] = CHEEKS_RAISED
     intensity, _ = action_units(rows, frames_of({})[0])
     smile, cheeks = (intensity[:, AU_INTENSITIES.index(name)] for name in ("AU12", "AU06"))
     assert cheeks[0] == 0 and cheeks[1] == pytest.approx(smile[1], abs=1e-6) and smile[1] > 2
     still = frames_of({})
-    still[:, -1] = CHEEKS_RAISED
+    still[:, CHEEKS] = CHEEKS_RAISED
     assert action_units(still, frames_of({})[0])[0].max() == 0, "cheeks alone tell nothing"
 
 

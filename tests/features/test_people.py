@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.action_units import neutral_of
+from benchmarks.relight import Lamp, relit, with_glasses
+from features.action_units import measures_of, neutral_of
+from features.face_units import load_face_units
 from features.openface import AU_INTENSITIES
+from features.track import FaceTracker
 from features.vision import VisionModels, action_unit_columns, extract_vision
 from pipeline.vision import read_frames
 
@@ -29,3 +32,20 @@ def test_a_smile_is_a_smile_even_if_the_film_has_nothing_else(smiling, first):
     assert intensity["AU06"][30:69].min() > np.nanmax(np.append(intensity["AU06"][:11], 1.0))
     if first == 0:
         assert intensity["AU12"][:11].max() < 0.7
+
+
+def test_lamps_and_glasses_are_no_expression(smiling):
+    """One neutral face of the film under six other lamps and with six kinds of glasses."""
+    frame, upright = next(read_frames(FILMS / "single_face.mp4")), load_face_units().upright
+    models, random = VisionModels(), np.random.default_rng(1)
+    mesh = FaceTracker(models.detector, models.mesh).next(frame)[0].mesh
+    neutral, moved = smiling.measures[0], {}
+    for kind in ("lamp", "glasses"):
+        rows = []
+        for _ in range(6):
+            lit = relit(frame, mesh.points, Lamp.drawn(random), upright)
+            other = lit if kind == "lamp" else with_glasses(frame, mesh.points, random, upright)
+            seen = models.mesh.look(other, mesh.wanted_region)
+            rows.append(measures_of(seen.points, seen.blendshapes, other))
+        moved[kind] = action_unit_columns(np.array(rows), neutral)[:, : len(AU_INTENSITIES)].mean(0)
+    assert max(kind.max() for kind in moved.values()) < 0.6, moved

@@ -10,7 +10,7 @@ from features.confidence import MINIMUM_CONFIDENCE, confidence_of
 from features.detect import FaceDetector
 from features.landmarks import landmarks_68
 from features.mesh import FaceMesh, Region
-from features.track import KEY_INTERVAL, SAME_PERSON, UNCONFIRMED, FaceTracker, Look, distance, jumped, likeness, overlap
+from features.track import KEY_INTERVAL, SAME_PERSON, FaceTracker, Look, distance, jumped, likeness, overlap
 
 CLOSE = 0.06  # mean error of the inner landmarks, in distances of the outer corners of the eyes
 
@@ -119,7 +119,7 @@ def test_a_face_that_mtcnn_does_not_confirm_counts_less(people, networks):
     (before,) = tracker.next(people[0][0].image)
     tracker.detector, tracker.until_key_frame = Blind(), 0
     (after,) = tracker.next(people[0][0].image)
-    assert after.track == before.track and after.detection is None and after.disagreement == UNCONFIRMED
+    assert after.track == before.track and after.detection is None
     assert confidence_of(after) < confidence_of(before) - 0.05
     assert tracker.until_key_frame == KEY_INTERVAL - 1
 

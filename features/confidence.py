@@ -22,10 +22,10 @@ SURE = 12.0  # log-odds of the mesh network's presence beyond which it says no m
 DETECTED, SURELY_DETECTED = 0.85, 8.0  # log-odds by MTCNN: the least that it calls a face, and where it says no more
 PEOPLE = Path(__file__).with_name("people.npz")
 TABLE = {  # measure: weight
-    "constant": -29.96,
-    "presence": 0.17,  # log-odds by the mesh network
-    "sharpness": 0.86,  # logarithm of 1 + the standard deviation of the Laplacian in the region of the face
-    "strangeness": -5.49,  # logarithm of the distance of the mesh from the shapes of people, in sizes of the mesh
+    "constant": -34.28,
+    "presence": 0.15,  # log-odds by the mesh network
+    "sharpness": 0.95,  # logarithm of 1 + the standard deviation of the Laplacian in the region of the face
+    "strangeness": -5.89,  # logarithm of the distance of the mesh from the shapes of people, in sizes of the mesh
     "detection": 0.37,  # log-odds by MTCNN on the last key frame
 }
 
@@ -55,7 +55,7 @@ def measures_of_trust(face: TrackedFace) -> dict[str, float]:
     detection = np.log(probability / (1 - probability)) if probability else DETECTED
     shape = face.look.shape if face.look else Look.shape_of(face.mesh)
     return {
-        "constant": -29.96,
+        "constant": 1.0,
         "presence": float(np.clip(face.mesh.presence, -SURE, SURE)),
         "sharpness": float(np.log1p(face.mesh.sharpness)),
         "strangeness": float(np.log(strangeness_of(shape))),

@@ -13,7 +13,7 @@ from features.action_units import neutral_of
 from features.face_units import load_face_units
 
 # Distance up to which two are one person: of different people in real films 1 in 100 are nearer.
-SAME = 62.0
+SAME = 66.0
 FEW = 10  # frames of a track that are too few to tell; it goes with the largest
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.accuracy_speakers import single_threaded_models
 from benchmarks.real_faces import PHOTOGRAPHS, half_of, picture_of
@@ -49,6 +50,7 @@ DRIVEN = 0.3  # amplitude that counts as present
 # is of the same video, and about the population's, which knows nothing of them.
 LAMPS_OF_PERSON, LAMPS_OF_POPULATION = 3.5, 16.0
 LARGEST, SMALLEST = 1000, 40  # pixels: longer side of a photograph, distance of the eyes in it
+STIFFNESS, LEAST_SPREAD = 0.01, 1e-3  # of the regression that tells drawn faces, and of a measure in it
 AT_REST, FULLY = 0.25, 0.99  # parts of people's photographs that show less than a face at rest, and than the fullest
 PARTS, PART = 6, 40  # of a head's pictures, and how many are in each, of which neutral faces are compared
 DIRECTIONS, SHARED = 30, 0.1  # of identity, and the share of the mean spread that is added to that of each
@@ -125,7 +127,7 @@ def measures_of_people(folder: Path, face: np.ndarray, models: VisionModels) -> 
 
 
 def fit(heads: list[Measured], disturbed: np.ndarray, face: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays of `FaceUnitModel` but `identity` from measures and amplitudes of heads, and what lamps and glasses change."""
+    """The arrays of `FaceUnitModel` but the last two, from measures of heads and from what lamps and glasses change."""
     heads = [(measures[:, :CHEEKS], units) for measures, units in heads]
     names = list(heads[0][1])
     amplitudes = np.concatenate([np.stack(list(units.values()), 1) for _, units in heads])
@@ -141,8 +143,21 @@ def fit(heads: list[Measured], disturbed: np.ndarray, face: np.ndarray) -> dict[
     spreads = (noise + LAMPS_OF_PERSON * lamp, noise + LAMPS_OF_POPULATION * lamp + between, noise, noise + between)
     arrays = (face, neutrals.mean(0), responses, *(precision(spread) @ responses.T for spread in spreads))
     return {"units": np.array(names)} | {
-        name: array.astype(np.float32) for name, array in zip(ARRAYS[:-1], arrays, strict=True)
+        name: array.astype(np.float32) for name, array in zip(ARRAYS[:-2], arrays, strict=True)
     }
+
+
+def weights_of_drawn(heads: list[Measured], people: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """`FaceUnitModel.drawn` [M]: a regression that tells rendered heads from people, as they are and in other light."""
+    random = np.random.default_rng(0)
+    lit = people[random.integers(len(people), size=len(changes))] + changes
+    drawn, real = np.concatenate([rows[::4] for rows, _ in heads]), np.concatenate([people, lit])
+    measures = np.concatenate([drawn, real])[:, 1:CHEEKS]
+    truth, spread = np.arange(len(measures)) < len(drawn), measures.std(0) + LEAST_SPREAD
+    share = np.where(truth, 1 / len(drawn), 1 / len(real)) * len(measures) / 2
+    found = LogisticRegression(C=STIFFNESS, max_iter=1000).fit((measures - measures.mean(0)) / spread, truth, share)
+    weights = found.coef_[0] / spread
+    return np.append(found.intercept_ - measures.mean(0) @ weights, weights)
 
 
 def directions_of_identity(heads: list[np.ndarray], model: FaceUnitModel) -> np.ndarray:
@@ -219,7 +234,7 @@ def main() -> None:
             np.savez(temporary, people=people, changes=changes)
     with np.load(kept) as saved:
         people, changes = saved["people"], saved["changes"]
-    arrays = fit(heads, changes, face)
+    arrays = fit(heads, changes, face) | {"drawn": weights_of_drawn(heads, people, changes).astype(np.float32)}
     units, known = tuple(arrays["units"].tolist()), [arrays[name].astype(np.float64) for name in ARRAYS[:-1]]
     identity = directions_of_identity(
         [measures[:, :CHEEKS] for measures, _ in heads], FaceUnitModel(units, *known, np.zeros((0, 0)))

@@ -72,6 +72,7 @@ def measure(
     coordinates: Coordinates,
     start: FaceGeometry | None = None,
     focal_length: float | None = None,
+    drawn_odds: float = np.inf,
 ) -> FaceGeometry:
     """Shape, pose and gaze of a face.
 
@@ -85,6 +86,7 @@ def measure(
     focal_length : float, optional
         Of the camera, pixels of the frame. Without it, and in the aligned picture, the camera is the one that OpenFace
         assumes for a picture of this size; it then gives the translation, but no perspective to fit by.
+    drawn_odds : float, log odds that the face is rendered or drawn, as `gaze_of` takes them
     """
     mesh_points, camera, transform = mesh.points, camera_of(frame.shape[1], frame.shape[0]), np.eye(2, 3)
     if focal_length:
@@ -99,7 +101,8 @@ def measure(
     # The rotation is that before the known camera or, without one, against the line of sight: so is the gaze.
     seen_by = known or fit.line_of_sight(fitted[:, :2])
     stand = fit.head_translation(seen_by)
-    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, stand, seen_by, frame, transform, start and start.gaze)
+    before = start and start.gaze
+    gaze = gaze_of(mesh_points[:, :2], fit.shape, fit.rotation, stand, seen_by, frame, transform, before, drawn_odds)
     gaze = gaze.moved(translation - stand)
     return FaceGeometry(points, fit, translation, gaze, camera, transform)
 

@@ -144,6 +144,8 @@ class FaceUnitModel:
         Responses times the inverse covariance of the noise, about a person's neutral values and about the population's.
     drawn_person, drawn_population : np.ndarray [shape=(M - 1, K)]
         The same for rendered and drawn faces, which lamps and glasses do not disturb.
+    drawn : np.ndarray [shape=(M,)]
+        A constant, and weights of the measures after the turn: the log odds that a face is rendered or drawn.
     identity : np.ndarray [shape=(k, d)]
         Directions of the shape, the first k measures after the turn, in which persons differ; see `features.person`.
     """
@@ -156,11 +158,16 @@ class FaceUnitModel:
     population: np.ndarray
     drawn_person: np.ndarray
     drawn_population: np.ndarray
+    drawn: np.ndarray
     identity: np.ndarray
 
     @cached_property
     def upright(self) -> UprightFace:
         return UprightFace(self.face)
+
+    def odds_of_drawn(self, measures: np.ndarray) -> float:
+        """Log odds that a face of measures [shape=(M + 2,)] is rendered or drawn, not a person's."""
+        return float(self.drawn[0] + self.drawn[1:] @ measures[1 : len(self.drawn)])
 
     def amplitudes(self, measures: np.ndarray, neutral: np.ndarray | None, drawn: bool = False) -> np.ndarray:
         """Most probable amplitudes [shape=(n, K)] of measures [shape=(n, M)]; NaN where these are NaN.
@@ -193,7 +200,7 @@ def load_face_units() -> FaceUnitModel:
         return FaceUnitModel(tuple(file["units"].tolist()), *(file[name].astype(np.float64) for name in ARRAYS))
 
 
-ARRAYS = ("face", "neutral", "responses", "person", "population", "drawn_person", "drawn_population", "identity")
+ARRAYS = ("face", "neutral", "responses", "person", "population", "drawn_person", "drawn_population", "drawn", "identity")
 
 
 def face_unit_weights() -> dict[str, str]:

@@ -6,8 +6,8 @@ shadow pull an iris up.  So the mesh's irises count, on an eyeball of human meas
 
 The mesh does not see irises that are larger than any person's, those of rendered and drawn heads: there it knows them
 sideways only, and hardly up and down.  Whether an iris is so large is read from the picture between the lids, over the
-first frames of a face, and such eyes are searched in the picture (`features.iris`).  Until that is decided both gazes are
-given.
+first frames of a face, and such eyes are searched in the picture (`features.iris`); small, blurred or shaded eyes of people
+look as large, so the whole face must look rendered or drawn, too.  Until that is decided both gazes are given.
 
 Shut eyes have no gaze: through a blink people's last one is held, in the head; that of large eyes is drawn towards
 straight ahead.  In camera axes (0, 0, -1) looks into the camera; eye 0 is the one on the left of the image.
@@ -129,6 +129,7 @@ def gaze_of(
     frame: np.ndarray | None = None,
     transform: np.ndarray = _NO_TRANSFORM,
     before: Gaze | None = None,
+    drawn_odds: float = np.inf,
 ) -> Gaze:
     """Gaze of both eyes.
 
@@ -144,6 +145,7 @@ def gaze_of(
     transform : np.ndarray [shape=(2, 3)], from pixels of the frame to those of mesh and camera
     before : Gaze, optional
         Of the frame before, of the same face. It is held while the eyes are shut; without it shut eyes look ahead.
+    drawn_odds : float, log odds that the face is rendered or drawn, by what else is seen of it
     """
     eyes = [eye_of(number, mesh, shape, rotation, translation, camera) for number in (0, 1)]
     shut = opening(eyes) < CLOSED
@@ -151,7 +153,7 @@ def gaze_of(
     known = size.frames >= JUDGED
     patches = [] if frame is None or (known and size.small) else patches_of(eyes, frame, transform)
     if patches and not known and not shut:
-        size = size.and_of(large_odds(eyes, patches))
+        size = size.and_of(min(large_odds(eyes, patches), drawn_odds))
 
     def gaze_with(turns: np.ndarray, eyeball: Eyeball) -> Gaze:
         directions = directions_of(turns) @ rotation.T

@@ -11,7 +11,7 @@ from features.action_units import action_units, measure_count, measures_of
 from features.confidence import MINIMUM_CONFIDENCE, confidence_of, people_weights
 from features.detect import FaceDetector
 from features.face import Coordinates, FaceColumns, FaceGeometry, measure, to_columns
-from features.face_units import DRAWN, face_unit_weights
+from features.face_units import DRAWN, face_unit_weights, load_face_units
 from features.gaze import IrisSize
 from features.landmarks import landmark_weights, landmarks_68
 from features.mesh import FaceMesh, MeshFace
@@ -149,12 +149,13 @@ def extract_vision(
     seen, before = [], {}  # `before` of each track, also through frames on which it is lost
     for frame in frames:
         tracked = tracker.next(frame)
-        geometries = [
-            measure(face.mesh, frame, models.shape_model, coordinates, before.get(face.track), focal_length) for face in tracked
-        ]
-        before |= {face.track: geometry for face, geometry in zip(tracked, geometries, strict=True)}
-        pairs = zip(tracked, geometries, strict=True)
-        found.append({face.track: features_of(face, geometry, frame, rows, measure_rows) for face, geometry in pairs})
+        found.append({})
+        for face in tracked:
+            measures = measures_of(face.mesh.points, face.mesh.blendshapes, frame)
+            odds, start = load_face_units().odds_of_drawn(measures), before.get(face.track)
+            geometry = measure(face.mesh, frame, models.shape_model, coordinates, start, focal_length, odds)
+            before[face.track] = geometry
+            found[-1][face.track] = features_of(face, geometry, rows, measure_rows.keep(measures))
         seen.append(tracker.seen)
     scores = score_tracks(found, loudness)
     chosen = [max(row.values(), key=lambda face: preference(face, scores), default=no_face()) for row in found]
@@ -170,12 +171,12 @@ def extract_vision(
     return stack(chosen, np.array(seen, np.uint8), scores, minimum_confidence)
 
 
-def features_of(face: TrackedFace, geometry: FaceGeometry, frame: np.ndarray, rows: Rows, measure_rows: Rows) -> FaceFeatures:
-    """What is kept of a face that was found on a frame; values and measures are kept in the rows."""
+def features_of(face: TrackedFace, geometry: FaceGeometry, rows: Rows, measures: np.ndarray) -> FaceFeatures:
+    """What is kept of a face that was found on a frame; values are kept in the rows."""
     if_large = geometry.gaze.if_large
     return FaceFeatures(
         values=rows.keep(to_columns(geometry)),
-        measures=measure_rows.keep(measures_of(face.mesh.points, face.mesh.blendshapes, frame)),
+        measures=measures,
         confidence=confidence_of(face),
         box=box_around(face.mesh),
         transform=geometry.transform,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.calibrate_action_units import average_face, best_threshold, fit
+from benchmarks.calibrate_action_units import average_face, best_threshold, fit, weights_of_drawn
 from features.face_units import ARRAYS, FaceUnitModel, load_face_units
 
 UNITS = ("browDown", "jawOpen", "mouthClose")
@@ -33,7 +33,7 @@ def changes(lamp=0.0):
 
 
 def model_of(fitted):
-    return FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS[:-1]), np.zeros((0, 0)))
+    return FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS[:-2]), np.zeros(13), np.zeros((0, 0)))
 
 
 def test_what_lamps_change_is_not_believed(heads):
@@ -49,12 +49,22 @@ def test_what_lamps_change_is_not_believed(heads):
 def test_responses_and_amplitudes_are_recovered(heads):
     responses, made = heads
     fitted = fit(made, changes(), np.zeros((478, 3)))
-    assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS} - {"identity"}
+    assert fitted["units"].tolist() == list(UNITS) and set(fitted) == {"units", *ARRAYS} - {"drawn", "identity"}
     assert np.abs(fitted["responses"] - responses).max() < 0.15 * np.abs(responses).max()
     model = model_of(fitted)
     measures, truth = made[0][0][:, :-2], made[0][1]
     found = model.amplitudes(measures, np.median(measures, 0))
     assert found.min() >= 0 and np.abs(found - np.column_stack(list(truth.values()))).mean() < 0.05
+
+
+def test_drawn_faces_are_told_from_people_in_any_light(heads):
+    _, made = heads
+    random = np.random.default_rng(2)
+    people = np.column_stack([np.zeros(300), random.normal(2, 1, (300, 12)), np.full((300, 2), 9.0)])
+    fitted = fit(made, changes(), np.zeros((478, 3))) | {"drawn": weights_of_drawn(made, people, changes(0.5))}
+    model = FaceUnitModel(UNITS, *(fitted[name].astype(float) for name in ARRAYS[:-1]), np.zeros((0, 0)))
+    assert np.mean([model.odds_of_drawn(row) > 0 for row in made[0][0][:200]]) > 0.95
+    assert np.mean([model.odds_of_drawn(row) < 0 for row in people]) > 0.95
 
 
 def test_crossed_lips_teach_nothing(heads):

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.relight import Lamp, relit, with_glasses
 from features.action_units import measures_of, neutral_of
-from features.face_units import load_face_units
+from features.face_units import DRAWN, load_face_units
 from features.openface import AU_INTENSITIES
 from features.track import FaceTracker
 from features.vision import VisionModels, action_unit_columns, extract_vision
@@ -49,3 +49,9 @@ def test_lamps_and_glasses_are_no_expression(smiling):
             rows.append(measures_of(seen.points, seen.blendshapes, other))
         moved[kind] = action_unit_columns(np.array(rows), neutral)[:, : len(AU_INTENSITIES)].mean(0)
     assert max(kind.max() for kind in moved.values()) < 0.6, moved
+
+
+def test_a_person_is_not_taken_for_a_drawn_face(smiling):
+    assert not smiling.measures[:, DRAWN].any()
+    odds = [load_face_units().odds_of_drawn(measures) for measures in smiling.measures]
+    assert max(odds) < 0

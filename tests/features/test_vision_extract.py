@@ -7,6 +7,7 @@ import pytest
 from demo.calibration import shrink_face, side_by_side
 from demo.head import Head
 from features.action_units import neutral_of
+from features.face_units import DRAWN
 from features.openface import AU_INTENSITIES, COLUMNS, block_slice
 from features.speaker import UNCERTAIN
 from features.vision import ACTION_UNITS, VisionModels, action_unit_columns, extract_vision
@@ -86,6 +87,10 @@ def test_the_face_is_found_in_every_frame(found):
     assert found.success.mean() >= 0.99
     assert np.isfinite(found.values[found.success]).all()
     assert (found.confidence[found.success] > 0.7).all() and found.confidence.max() <= 1
+
+
+def test_a_rendered_head_is_known_as_one(found):
+    assert found.measures[found.success][:, DRAWN].all()
 
 
 def test_no_column_is_constant_over_a_talking_face(found):

@@ -46,6 +46,16 @@ def test_a_change_of_how_features_are_kept_reruns_them(project):
     assert set(planned) == {"text", "audio", "vision", "dataset", "quality", "train", "table"}
 
 
+def test_other_models_of_the_face_rerun_vision(project):
+    models = sorted(path for path in (project.folder / "features").iterdir() if path.suffix in (".npz", ".yaml"))
+    assert len(models) >= 5
+    for path in models:
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n")
+        assert "vision" in project.planned(), path.name
+        path.write_bytes(before)
+
+
 def set_config(project, **changes):
     config = project.folder / "config" / "config.yaml"
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | changes))

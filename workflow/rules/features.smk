@@ -2,6 +2,8 @@
 # `modules`: what the script imports, see code_of, and what decides how it is kept.
 
 STORE = "pipeline/base/store.py"
+# What the face is measured with, beside the networks of the wheels.
+FACE_MODELS = ["features/action_units.yaml", *(path.as_posix() for path in sorted(Path("features").glob("*.npz")))]
 
 rule text:
     """Extracting text features of {wildcards.video_id}"""
@@ -104,7 +106,7 @@ elif SOURCE in ("py_feat", "py_feat_v1"):
         input:
             script="pipeline/vision_py_feat.py",
             modules=[STORE, *code_of("pipeline/vision_py_feat.py")],
-            data="features/shape_model.npz",
+            data=["features/landmarks_68.npz", "features/shape_model.npz"],
             clips="<build>/clips/{video_id}",
         output:
             "<build>/features/vision/{video_id}.h5",
@@ -129,7 +131,7 @@ else:
         input:
             script="pipeline/vision.py",
             modules=[STORE, *code_of("pipeline/vision.py")],
-            data=["features/action_units.yaml", "features/face_units.npz", "features/shape_model.npz"],
+            data=FACE_MODELS,
             clips="<build>/clips/{video_id}",
         output:
             "<build>/features/vision/{video_id}.h5",

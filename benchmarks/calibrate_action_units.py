@@ -106,7 +106,7 @@ def precision(covariance: np.ndarray) -> np.ndarray:
 def measures_of_people(folder: Path, face: np.ndarray, models: VisionModels) -> tuple[np.ndarray, np.ndarray]:
     """Of photographs of people: measures [photographs, m], and how two lamps and glasses change each [changes, m]."""
     upright, rows, changes = UprightFace(face), [], []
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in PHOTOGRAPHS and half_of(path) == 0):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOGRAPHS and half_of(path) == 0):
         frame = picture_of(path)
         if max(frame.shape) > LARGEST:
             frame = cv2.resize(frame, None, fx=(s := LARGEST / max(frame.shape)), fy=s, interpolation=cv2.INTER_AREA)

@@ -51,15 +51,14 @@ def strangeness_of(shape: np.ndarray) -> float:
 
 def measures_of_trust(face: TrackedFace) -> dict[str, float]:
     """The measures of `TABLE` of a face."""
-    probability = np.clip(face.detection.probability, 1e-6, 1 - 1e-6) if face.detection else 0.0
-    detection = np.log(probability / (1 - probability)) if probability else DETECTED
+    probability = np.clip(face.detection.probability if face.detection else 0.0, 1e-6, 1 - 1e-6)
     shape = face.look.shape if face.look else Look.shape_of(face.mesh)
     return {
         "constant": 1.0,
         "presence": float(np.clip(face.mesh.presence, -SURE, SURE)),
         "sharpness": float(np.log1p(face.mesh.sharpness)),
         "strangeness": float(np.log(strangeness_of(shape))),
-        "detection": float(np.clip(detection, DETECTED, SURELY_DETECTED)),
+        "detection": float(np.clip(np.log(probability / (1 - probability)), DETECTED, SURELY_DETECTED)),
     }
 
 
